@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+#
+# src/local.mk - the libraries.  To add a file: put its name into the list of its layer here and
+# into src/LAYERS; headers go into HEADER_FILES.
+
+# The core, lowest layer first.
+CORE_FILES = \
+	src/sizeclass.c \
+	src/os_linux.c src/lock.c src/fatal.c src/options.c \
+	src/meta.c src/pagemap.c src/chunk.c src/large.c \
+	src/run.c \
+	src/heap.c src/remote.c src/arena.c \
+	src/tcache.c src/thread.c \
+	src/init.c src/fork.c src/api.c src/stats.c src/root.c
+
+# Only in libarena.
+OVERRIDE_FILES = src/override.c
+CXX_FILES = src/cxx.c
+
+HEADER_FILES =
+
+arenaincludedir = $(includedir)/arena
+arenainclude_HEADERS = include/arena/amalloc.h
+
+# -version-info CURRENT:REVISION:AGE
+#                  |       |      +--- how many interfaces before CURRENT still work
+#                  |       +---------- releases of this interface
+#                  +------------------ number of this interface; soname = CURRENT - AGE
+# At a release:  only code changed           C   : R+1 : A
+#                functions were added        C+1 : 0   : A+1
+#                anything removed or changed C+1 : 0   : 0     (soname moves: see HACKING.md)
+LIBRARY_VERSION = -version-info 0:0:0
+
+# One convenience library holds the core; both libraries and the unit tests link it.
+noinst_LTLIBRARIES += libcore.la
+libcore_la_SOURCES = $(CORE_FILES) $(HEADER_FILES)
+libcore_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS)
+
+lib_LTLIBRARIES += libarena-prefixed.la
+libarena_prefixed_la_SOURCES =
+libarena_prefixed_la_LIBADD = libcore.la
+libarena_prefixed_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) \
+	-Wl,--version-script=$(srcdir)/src/prefixed.map
+EXTRA_libarena_prefixed_la_DEPENDENCIES = $(srcdir)/src/prefixed.map
+
+if OVERRIDE
+# operator new lets the exception of the program's own operator new pass.
+noinst_LTLIBRARIES += libcxx.la
+libcxx_la_SOURCES = $(CXX_FILES)
+libcxx_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) -fexceptions
+
+lib_LTLIBRARIES += libarena.la
+libarena_la_SOURCES = $(OVERRIDE_FILES)
+libarena_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS)
+libarena_la_LIBADD = libcxx.la libcore.la
+libarena_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) \
+	-Wl,--version-script=$(srcdir)/src/arena.map
+EXTRA_libarena_la_DEPENDENCIES = $(srcdir)/src/arena.map
+endif
+
+EXTRA_DIST += src/arena.map src/prefixed.map src/LAYERS src/README.md

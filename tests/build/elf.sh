@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# elf.sh - the shape of the shared libraries: what they need, their TLS, their relocations.
+. "$TOP_SRCDIR/tests/build/lib.sh"
+
+# One pointer to the thread's heap, and one word beside it.  The loader's surplus under LD_AUDIT
+# and dlopen is 1664 bytes for all libraries together.
+MAX_TLS=16
+
+# Each relocation in data is work in every exec, and each page it touches a page fault and 4 KiB
+# of private memory: 64 relative ones are what one page of pointers and the crt files need.
+MAX_RELOCATIONS=64
+
+file() { echo "$LIBDIR/$1.so.0"; }
+
+needs_libc_only()
+{
+	local needed
+	needed=$($READELF -d "$(file "$1")" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p')
+	echo "NEEDED: $needed"
+	# The loader itself is named on some machines (aarch64: __stack_chk_guard is in it).
+	test "$(echo "$needed" | grep -v '^ld-linux')" = libc.so.6
+}
+
+tls_is_small()
+{
+	local size
+	size=$(($($READELF -lW "$(file "$1")" | awk '$1 == "TLS" { print $6 }') + 0))
+	echo "TLS: $size bytes"
+	test "$size" -le $MAX_TLS
+}
+
+tls_is_static()
+{
+	! $READELF -rW "$(file "$1")" | grep -E 'DTPMOD|TLSDESC|DTPOFF'
+}
+
+few_relocations()
+{
+	local count
+	count=$($READELF -rW "$(file "$1")" | grep -cE '^[0-9a-f]{8,} ')
+	echo "$count relocations"
+	test "$count" -le $MAX_RELOCATIONS
+}
+
+has_flag()
+{
+	$READELF -dlW "$(file "$1")" >"$scratch/headers"
+	grep -qE "$2" "$scratch/headers" || { cat "$scratch/headers"; false; }
+}
+
+lacks_flag()
+{
+	! has_flag "$@" >/dev/null
+}
+
+has_nodes()
+{
+	local nodes
+	nodes=$($READELF -VW "$(file "$1")" | sed -n '/Version definition/,/^$/s/.*Name: //p' | xargs)
+	echo "version nodes: $nodes"
+	test "$nodes" = "$1.so.0 $2"
+}
+
+for lib in $(libraries); do
+	row "$lib: NEEDED is libc alone" needs_libc_only "$lib"
+	row "$lib: soname" has_flag "$lib" "SONAME.*\[$lib\.so\.0\]"
+	row "$lib: TLS of at most $MAX_TLS bytes" tls_is_small "$lib"
+	row "$lib: TLS is initial-exec" tls_is_static "$lib"
+	row "$lib: at most $MAX_RELOCATIONS relocations" few_relocations "$lib"
+	row "$lib: bound at start" has_flag "$lib" 'FLAGS.*(BIND_NOW|NOW)'
+	row "$lib: never unloaded" has_flag "$lib" 'FLAGS.*NODELETE'
+	row "$lib: read-only after relocation" has_flag "$lib" 'GNU_RELRO'
+	row "$lib: calls stay inside" has_flag "$lib" 'SYMBOLIC'
+	row "$lib: no text relocations" lacks_flag "$lib" 'TEXTREL'
+	row "$lib: no executable stack" has_flag "$lib" 'GNU_STACK.* RW '
+done
+row "libarena-prefixed: one version node" has_nodes libarena-prefixed LIBARENA_PREFIXED_0.1
+if [ -z "$OVERRIDE" ]; then
+	row "libarena: one version node" has_nodes libarena LIBARENA_0.1
+fi
+done_testing
