@@ -3,10 +3,11 @@
 # tests/local.mk - what `make check` runs: TAP, programs and scripts.
 #
 # A script's name ends in .sh (run by bash) or .py (python3).  A program whose name ends in
-# .preload is run with libarena preloaded, others as they are.  Every test finds the tree in the
+# .preload is run with libarena preloaded, one in .static is told that it is a static one, others
+# are run as they are; without that ending the names in a directory must still differ. Every test finds the tree in the
 # variables of AM_TESTS_ENVIRONMENT.  Exit 77 or a "# SKIP reason" row is a counted skip.
 
-TEST_EXTENSIONS = .sh .py .preload
+TEST_EXTENSIONS = .sh .py .preload .static
 TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_DRIVER = $(TAP_DRIVER)
@@ -15,6 +16,8 @@ PY_LOG_DRIVER = $(TAP_DRIVER)
 PY_LOG_COMPILER = $(PYTHON3)
 PRELOAD_LOG_DRIVER = $(TAP_DRIVER)
 PRELOAD_LOG_COMPILER = $(BASH_PROG) $(top_srcdir)/build-aux/under-preload
+STATIC_LOG_DRIVER = $(TAP_DRIVER)
+STATIC_LOG_COMPILER = env ARENA_TEST_LIB=static
 
 AM_TESTS_ENVIRONMENT = \
 	TOP_SRCDIR='$(abs_top_srcdir)'; export TOP_SRCDIR; \
@@ -34,6 +37,9 @@ AM_TESTS_ENVIRONMENT = \
 TEST_COMPILE = -std=gnu11 -Wall -Wextra $(SAN_CFLAGS)
 TEST_LINK = -no-install
 
+# What is worth repeating with a second compiler and with assertions on.
+QUICK_TESTS = $(UNIT_TESTS) $(API_TESTS)
+
 # ---- the build itself ----------------------------------------------------------------------
 
 BUILD_TESTS = \
@@ -45,11 +51,50 @@ BUILD_TESTS = \
 	tests/build/layers.sh \
 	tests/build/config-h.sh \
 	tests/build/pkg-config.sh
-if SANITIZER
-else
-TESTS += $(BUILD_TESTS)
-endif
 EXTRA_DIST += $(BUILD_TESTS) tests/build/lib.sh tests/build/libarena.symbols \
 	tests/build/libarena-prefixed.symbols tests/build/undefined.allowed \
 	tests/build/config-h.macros tests/build/family.c \
 	tests/build/prefixed.c tests/build/operators.cc build-aux/under-preload
+
+# ---- modules: programs made with Check, linked with the core --------------------------------
+
+UNIT_TESTS =
+
+# ---- the API, the same sources in four forms -------------------------------------------------
+
+API_FILES = tests/lib/tap.h tests/api/form.h tests/api/form.c tests/api/patterns.c \
+	tests/api/api.c tests/api/align.c tests/api/arenas.c tests/api/basic.c tests/api/fork.c \
+	tests/api/heap.c tests/api/limits.c tests/api/oom.c tests/api/overlap.c \
+	tests/api/sizes.c tests/api/startend.c tests/api/threads.c
+
+API_TESTS = tests/api/api-prefixed
+tests_api_api_prefixed_SOURCES = $(API_FILES)
+tests_api_api_prefixed_CPPFLAGS = $(AM_CPPFLAGS) -DFORM_PREFIXED
+tests_api_api_prefixed_CFLAGS = $(TEST_COMPILE)
+tests_api_api_prefixed_LDFLAGS = $(TEST_LINK)
+tests_api_api_prefixed_LDADD = libarena-prefixed.la
+
+if OVERRIDE
+API_TESTS += tests/api/api-override tests/api/api-static.static tests/api/api-plain.preload
+tests_api_api_override_SOURCES = $(API_FILES)
+tests_api_api_override_CPPFLAGS = $(AM_CPPFLAGS) -DFORM_OVERRIDE
+tests_api_api_override_CFLAGS = $(TEST_COMPILE)
+tests_api_api_override_LDFLAGS = $(TEST_LINK)
+tests_api_api_override_LDADD = libarena.la
+
+tests_api_api_static_static_SOURCES = $(API_FILES)
+tests_api_api_static_static_CPPFLAGS = $(AM_CPPFLAGS) -DFORM_OVERRIDE
+tests_api_api_static_static_CFLAGS = $(TEST_COMPILE)
+tests_api_api_static_static_LDFLAGS = -all-static
+tests_api_api_static_static_LDADD = libarena.la
+
+tests_api_api_plain_preload_SOURCES = $(API_FILES)
+tests_api_api_plain_preload_CFLAGS = $(TEST_COMPILE)
+endif
+
+check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS)
+TESTS += $(UNIT_TESTS) $(API_TESTS)
+if SANITIZER
+else
+TESTS += $(BUILD_TESTS)
+endif
