@@ -2,10 +2,11 @@
 #
 # tests/local.mk - what `make check` runs: TAP, programs and scripts.
 #
-# A script's name ends in .sh (run by bash) or .py (python3).  A program whose name ends in
-# .preload is run with libarena preloaded, one in .static is told that it is a static one, others
-# are run as they are; without that ending the names in a directory must still differ. Every test finds the tree in the
-# variables of AM_TESTS_ENVIRONMENT.  Exit 77 or a "# SKIP reason" row is a counted skip.
+# A script's name ends in .sh (run by bash) or .py (python3).  A program named *.preload is run with
+# libarena preloaded, one named *.static is told that it is static, others are run as they are.
+# Without these endings the names in a directory must still differ (they name the logs).
+# Every test finds the tree in the variables of AM_TESTS_ENVIRONMENT.  Exit 77 or a row
+# "# SKIP reason" is a counted skip.
 
 TEST_EXTENSIONS = .sh .py .preload .static
 TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
