@@ -36,6 +36,7 @@ AM_TESTS_ENVIRONMENT = \
 
 # -no-install: plain programs with an rpath instead of libtool's wrapper scripts.
 TEST_COMPILE = -std=gnu11 -Wall -Wextra $(SAN_CFLAGS)
+TEST_COMPILE_CXX = -std=gnu++17 -Wall -Wextra $(SAN_CFLAGS)
 TEST_LINK = -no-install
 
 # What is worth repeating with a second compiler and with assertions on.
@@ -91,6 +92,25 @@ tests_api_api_static_static_LDADD = libarena.la
 
 tests_api_api_plain_preload_SOURCES = $(API_FILES)
 tests_api_api_plain_preload_CFLAGS = $(TEST_COMPILE)
+
+# operator new and delete, linked and preloaded.
+API_TESTS += tests/api/cxx-override tests/api/cxx-plain.preload
+tests_api_cxx_override_SOURCES = tests/api/cxx.cc tests/lib/tap.h
+tests_api_cxx_override_CXXFLAGS = $(TEST_COMPILE_CXX)
+tests_api_cxx_override_LDFLAGS = $(TEST_LINK)
+tests_api_cxx_override_LDADD = libarena.la
+tests_api_cxx_plain_preload_SOURCES = tests/api/cxx.cc tests/lib/tap.h
+tests_api_cxx_plain_preload_CXXFLAGS = $(TEST_COMPILE_CXX)
+
+# A C program and the C++ plugin of the same name that it loads.
+API_TESTS += tests/api/plugin_host.preload
+tests_api_plugin_host_preload_SOURCES = tests/api/plugin_host.c tests/lib/tap.h
+tests_api_plugin_host_preload_CFLAGS = $(TEST_COMPILE)
+check_LTLIBRARIES += tests/api/plugin_host.la
+tests_api_plugin_host_la_SOURCES = tests/api/plugin.cc
+tests_api_plugin_host_la_CXXFLAGS = $(TEST_COMPILE_CXX)
+# -rpath: libtool builds no shared module without one; this one is never installed.
+tests_api_plugin_host_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 endif
 
 check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS)
