@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * limits.c - probes of small worlds: address space, data, descriptors, locked memory, mapping
+ * count, no /proc.  The runner sets the limits that must hold from exec on (RLIMIT_AS,
+ * RLIMIT_DATA, mount namespace); the others are set here.
+ */
+#include "probe.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define MIB (1u << 20)
+
+static void *churn_thread(void *arg)
+{
+	CHECK(probe_churn((unsigned)(uintptr_t)arg, 20000) == 0, "allocation refused");
+	return NULL;
+}
+
+/* 256 KiB stacks: the default 8 MiB would use up the limits that are probed. */
+static void churn_threads(int count)
+{
+	pthread_attr_t attr;
+	pthread_t t[16];
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 256 << 10);
+	for (intptr_t i = 0; i < count; i++)
+		CHECK(pthread_create(&t[i], &attr, churn_thread, (void *)i) == 0, "thread");
+	for (int i = 0; i < count; i++)
+		pthread_join(t[i], NULL);
+}
+
+/* A number of kB out of /proc/self/status; read(2) alone, so that it allocates nothing. */
+static long status_kb(const char *key)
+{
+	static char text[8192];
+	FILE *f = fopen("/proc/self/status", "r");
+	size_t n;
+	char *at;
+
+	if (f == NULL)
+		_exit(PROBE_SKIP);
+	n = fread(text, 1, sizeof text - 1, f);
+	text[n] = '\0';
+	fclose(f);
+	at = strstr(text, key);
+	CHECK(at != NULL, "no %s", key);
+	return atol(at + strlen(key));
+}
+
+static int count_maps(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	int c, lines = 0;
+
+	if (f == NULL)
+		_exit(PROBE_SKIP);
+	while ((c = getc(f)) != EOF)
+		lines += c == '\n';
+	fclose(f);
+	return lines;
+}
+
+#define MAX_BLOCKS (1 << 20)
+static char *block[MAX_BLOCKS];
+
+/*
+ * limited MIB: at least so much can be had in 4000-byte blocks, then comes NULL and ENOMEM;
+ * freed memory can be had again, in another size too, and threads find theirs.
+ */
+static int limited(int argc, char **argv)
+{
+	size_t least = argc > 1 ? (size_t)atoi(argv[1]) * MIB : 0;
+	int n = 0;
+	void *p;
+
+	churn_threads(2);
+	while (n < MAX_BLOCKS) {
+		errno = 0;
+		block[n] = malloc(4000);
+		if (block[n] == NULL)
+			break;
+		memset(block[n++], 'l', 4000);
+	}
+	CHECK(n < MAX_BLOCKS && errno == ENOMEM, "errno %d after %d blocks", errno, n);
+	CHECK((size_t)n * 4000 >= least, "only %d MiB of %zu", n * 4 / 1050, least / MIB);
+	for (int i = 0; i < n; i++) {
+		CHECK(block[i][3999] == 'l', "contents lost");
+		free(block[i]);
+	}
+	for (int i = 0; i < n / 2; i++)
+		CHECK((block[i] = malloc(4000)) != NULL, "freed blocks are gone at %d of %d", i, n);
+	for (int i = 0; i < n / 2; i++)
+		free(block[i]);
+	p = malloc(least / 4);
+	CHECK(p != NULL, "%zu bytes after all was freed", least / 4);
+	memset(p, 1, least / 4);
+	free(p);
+	churn_threads(2);
+	return 0;
+}
+
+static int no_descriptors(int argc, char **argv)
+{
+	const struct rlimit none = { 0, 0 };
+
+	(void)argc;
+	(void)argv;
+	for (int fd = 0; fd < 256; fd++)
+		close(fd);
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0, "setrlimit");
+	CHECK(probe_churn(1, 50000) == 0, "allocation refused");
+	churn_threads(8);
+	return 0;
+}
+
+static int closed_descriptors(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	free(malloc(100));
+	for (int fd = 0; fd < 256; fd++)
+		close(fd);
+	/* Whatever the library kept open is /dev/zero now. */
+	if (access("/dev/zero", R_OK) == 0)
+		for (int i = 0; i < 16; i++)
+			CHECK(fopen("/dev/zero", "r") != NULL, "open");
+	CHECK(probe_churn(1, 50000) == 0, "allocation refused");
+	churn_threads(8);
+	return 0;
+}
+
+/* With all mappings locked and populated, an idle reservation costs real memory. */
+static int locked(int argc, char **argv)
+{
+	const int live = 64; /* MiB, in 4000-byte blocks */
+	int n = live * (int)(MIB / 4000);
+	long before;
+
+	(void)argc;
+	(void)argv;
+	free(malloc(100));
+	before = status_kb("VmRSS:");
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+		return PROBE_SKIP;
+	for (int i = 0; i < n; i++)
+		CHECK((block[i] = malloc(4000)) != NULL, "refused");
+	churn_threads(4);
+	/*
+	 * The program itself brings 8 MiB of block[] and 1 MiB of stacks; libc and the library
+	 * some 4 MiB.  Half of the live memory again is slack enough for any allocator.
+	 */
+	CHECK(status_kb("VmRSS:") - before < (live + live / 2 + 16) * 1024L,
+	      "%ld MiB resident for %d MiB", (status_kb("VmRSS:") - before) / 1024, live);
+	for (int i = 0; i < n; i++)
+		free(block[i]);
+	CHECK(probe_churn(1, 50000) == 0, "allocation refused");
+	return 0;
+}
+
+/* 4 GiB of blocks of 64 KiB, of which only the first page is touched. */
+static int mappings(int argc, char **argv)
+{
+	const int n = 65536, most = n / 16; /* one mapping for each MiB */
+	unsigned x = 1;
+
+	(void)argc;
+	(void)argv;
+	for (int i = 0; i < n; i++) {
+		CHECK((block[i] = malloc(65536)) != NULL, "refused at %d", i);
+		block[i][0] = 'm';
+	}
+	CHECK(count_maps() < most, "%d mappings when full", count_maps());
+	for (int i = 0; i < n; i += 2) {
+		free(block[i]);
+		block[i] = NULL;
+	}
+	CHECK(count_maps() < most, "%d mappings after every second free", count_maps());
+	for (int i = 0; i < n; i++) {
+		int k = (int)((x = x * 1103515245u + 12345u) >> 8) % n;
+
+		free(block[k]);
+		block[k] = malloc(x % 3 ? 65536 : 30000);
+		CHECK(block[k] != NULL, "refused");
+		block[k][0] = 'm';
+	}
+	CHECK(count_maps() < most, "%d mappings after random load", count_maps());
+	for (int i = 0; i < n; i++)
+		free(block[i]);
+	return 0;
+}
+
+/* The runner took /proc and /sys away and made the root read-only. */
+static int bare(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	CHECK(access("/proc/self", F_OK) != 0, "/proc is still there");
+	CHECK(probe_churn(1, 50000) == 0, "allocation refused");
+	churn_threads(8);
+	return 0;
+}
+
+static const struct probe probes[] = {
+	{ "limited", limited },
+	{ "no-descriptors", no_descriptors },
+	{ "closed-descriptors", closed_descriptors },
+	{ "locked", locked },
+	{ "mappings", mappings },
+	{ "bare", bare },
+	{ NULL, NULL },
+};
+
+int main(int argc, char **argv)
+{
+	return probe_main(probes, argc, argv);
+}
