@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+#
+# arena-preload: one static program, its check program, units, the boot guard.
+# Included by tools/local.mk.
+
+sbin_PROGRAMS += tools/arena-preload/arena-preload
+
+tools_arena_preload_arena_preload_SOURCES = \
+	tools/arena-preload/preload.h \
+	tools/arena-preload/util.c \
+	tools/arena-preload/file.c \
+	tools/arena-preload/edit.c \
+	tools/arena-preload/elf.c \
+	tools/arena-preload/check.c \
+	tools/arena-preload/selftest.c \
+	tools/arena-preload/private_etc.c \
+	tools/arena-preload/trial.c \
+	tools/arena-preload/guard.c \
+	tools/arena-preload/enable.c \
+	tools/arena-preload/scope.c \
+	tools/arena-preload/status.c \
+	tools/arena-preload/rescue.c \
+	tools/arena-preload/main.c
+tools_arena_preload_arena_preload_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \
+	-DAP_LIBEXECDIR='"$(libexecdir)/arena"'
+# No preloaded library can stop a static program.  -all-static is libtool's word; it
+# becomes -static at the link.
+tools_arena_preload_arena_preload_LDFLAGS = $(AM_LDFLAGS) -all-static
+
+# What enable runs under the library, so it must be dynamic; the module is opened
+# with RTLD_DEEPBIND from the program's own directory.
+arenalibexecdir = $(libexecdir)/arena
+arenalibexec_PROGRAMS = \
+	tools/arena-preload/preload-check \
+	tools/arena-preload/preload-check-module.so
+
+tools_arena_preload_preload_check_SOURCES = tools/arena-preload/preload-check.c
+tools_arena_preload_preload_check_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE
+tools_arena_preload_preload_check_LDADD = -lpthread -ldl
+
+tools_arena_preload_preload_check_module_so_SOURCES = tools/arena-preload/preload-check-module.c
+tools_arena_preload_preload_check_module_so_CFLAGS = $(AM_CFLAGS) -fPIC
+tools_arena_preload_preload_check_module_so_LDFLAGS = -shared
+
+systemdsystemunitdir = $(prefix)/lib/systemd/system
+dist_systemdsystemunit_DATA = \
+	tools/arena-preload/arena-preload-trial.service \
+	tools/arena-preload/arena-preload-booted.service
+
+EXTRA_DIST += \
+	tools/arena-preload/initramfs/hook \
+	tools/arena-preload/initramfs/local-bottom
+
+initramfsdir = $(datadir)/initramfs-tools
+
+# The unit that clears the count of boots is on wherever it is installed, without a
+# maintainer script: with no count there is nothing for it to do.
+install-data-hook: install-arena-preload-guard
+install-arena-preload-guard:
+	$(MKDIR_P) "$(DESTDIR)$(initramfsdir)/hooks" \
+		"$(DESTDIR)$(initramfsdir)/scripts/local-bottom" \
+		"$(DESTDIR)$(systemdsystemunitdir)/multi-user.target.wants"
+	$(INSTALL_SCRIPT) "$(srcdir)/tools/arena-preload/initramfs/hook" \
+		"$(DESTDIR)$(initramfsdir)/hooks/arena-preload"
+	$(INSTALL_SCRIPT) "$(srcdir)/tools/arena-preload/initramfs/local-bottom" \
+		"$(DESTDIR)$(initramfsdir)/scripts/local-bottom/arena-preload"
+	cd "$(DESTDIR)$(systemdsystemunitdir)/multi-user.target.wants" && \
+		rm -f arena-preload-booted.service && \
+		$(LN_S) ../arena-preload-booted.service .
+
+uninstall-hook: uninstall-arena-preload-guard
+uninstall-arena-preload-guard:
+	rm -f "$(DESTDIR)$(initramfsdir)/hooks/arena-preload" \
+		"$(DESTDIR)$(initramfsdir)/scripts/local-bottom/arena-preload" \
+		"$(DESTDIR)$(systemdsystemunitdir)/multi-user.target.wants/arena-preload-booted.service"
+
+.PHONY: install-arena-preload-guard uninstall-arena-preload-guard
