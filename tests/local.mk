@@ -32,11 +32,12 @@ AM_TESTS_ENVIRONMENT = \
 	READELF='$(READELF)'; export READELF; \
 	PKG_CONFIG='$(PKG_CONFIG)'; export PKG_CONFIG; \
 	PYTHON3='$(PYTHON3)'; export PYTHON3; \
-	OVERRIDE='@OVERRIDE_TRUE@'; export OVERRIDE;
+	OVERRIDE='$(enable_override)'; export OVERRIDE;
 
 # -no-install: plain programs with an rpath instead of libtool's wrapper scripts.
 TEST_COMPILE = -std=gnu11 -Wall -Wextra $(SAN_CFLAGS)
-TEST_COMPILE_CXX = -std=gnu++17 -Wall -Wextra $(SAN_CFLAGS)
+# clang has sized operator delete only when asked.
+TEST_COMPILE_CXX = -std=gnu++17 -fsized-deallocation -Wall -Wextra $(SAN_CFLAGS)
 TEST_LINK = -no-install
 
 # What is worth repeating with a second compiler and with assertions on.

@@ -45,7 +45,7 @@ same()
 # The libraries that this build makes, by base name.
 libraries()
 {
-	[ -n "$OVERRIDE" ] || echo libarena
+	[ "$OVERRIDE" = no ] || echo libarena
 	echo libarena-prefixed
 }
 

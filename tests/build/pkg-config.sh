@@ -43,7 +43,7 @@ row "prefixed: runs beside libc's malloc" with_lib "$scratch/prefixed" libc
 row "prefixed: links with --static" build prefixed-static "$CC" prefixed.c arena-prefixed --static
 row "prefixed: the static program runs" "$scratch/prefixed-static" libc
 
-if [ -n "$OVERRIDE" ]; then
+if [ "$OVERRIDE" = no ]; then
 	skip "arena" "configured with --disable-override"
 	done_testing
 fi
@@ -56,10 +56,10 @@ row "arena: the static program runs" "$scratch/family-static"
 # _int_malloc is the heart of libc's malloc: an own one makes it superfluous.
 row "arena: libc's malloc is not in the static program" \
 	test -z "$($NM "$scratch/family-static" | grep -w _int_malloc)"
-row "arena: C++ compiles and links" build operators "$CXX -std=c++17" operators.cc arena
+row "arena: C++ compiles and links" build operators "$CXX -std=c++17 -fsized-deallocation" operators.cc arena
 row "arena: all forms of new and delete" with_lib "$scratch/operators"
 row "arena: C++ links with --static" \
-	build operators-static "$CXX -std=c++17" operators.cc arena --static
+	build operators-static "$CXX -std=c++17 -fsized-deallocation" operators.cc arena --static
 row "arena: the static C++ program runs" "$scratch/operators-static"
 
 # A program that calls no malloc itself: only -u malloc makes libc's parts use ours.
