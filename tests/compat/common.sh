@@ -10,7 +10,7 @@ LIB=${LIB:-}
 under()
 {
 	if [ -n "$LIB" ]; then
-		PROBE_LIB=$LIB env LD_PRELOAD="$LIB${MORE_PRELOAD:+:$MORE_PRELOAD}" "$@"
+		PROBE_LIB=$LIB env LD_PRELOAD="$LIB" "$@"
 	else
 		PROBE_LIB= env "$@"
 	fi

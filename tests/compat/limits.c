@@ -197,6 +197,7 @@ static int bare(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	CHECK(access("/proc/self", F_OK) != 0, "/proc is still there");
+	CHECK(access("/usr", W_OK) != 0 && errno == EROFS, "the root is writable");
 	CHECK(probe_churn(1, 50000) == 0, "allocation refused");
 	churn_threads(8);
 	return 0;
