@@ -7,17 +7,22 @@
 CORE_FILES = \
 	src/sizeclass.c \
 	src/os_linux.c src/lock.c src/fatal.c src/options.c \
-	src/meta.c src/pagemap.c src/chunk.c src/large.c \
+	src/meta.c src/slot.c src/pagemap.c src/pages.c src/huge.c \
 	src/run.c \
-	src/heap.c src/remote.c src/arena.c \
+	src/heap.c src/remote.c \
 	src/tcache.c src/thread.c \
-	src/init.c src/fork.c src/api.c src/stats.c src/root.c
+	src/foreign.c src/alloc.c src/fork.c src/stats.c src/init.c src/api.c
 
 # Only in libarena.
 OVERRIDE_FILES = src/override.c
 CXX_FILES = src/cxx.c
 
-HEADER_FILES =
+HEADER_FILES = \
+	src/compiler.h src/bits.h src/tuning.h src/sizeclass.h src/options.def \
+	src/os.h src/lock.h src/fatal.h src/options.h src/init.h \
+	src/meta.h src/run.h src/pagemap.h src/pages.h src/run_ops.h \
+	src/heap.h src/tcache_inl.h src/tcache.h \
+	src/foreign.h src/alloc.h src/fork.h src/stats.h
 
 arenaincludedir = $(includedir)/arena
 arenainclude_HEADERS = include/arena/amalloc.h

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * alloc.c - the malloc family: the slow halves of malloc and free, large blocks, realloc, aligned
+ * blocks, and what may be asked about a block.  Layer api.
+ */
+#include "alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "bits.h"
+#include "fatal.h"
+#include "foreign.h"
+#include "options.h"
+#include "os.h"
+#include "pages.h"
+#include "run_ops.h"
+#include "tcache.h"
+
+_Atomic size_t arn_delete_mismatches;
+
+static void *no_memory(void)
+{
+	errno = ENOMEM;
+	return NULL;
+}
+
+/* ---- small ------------------------------------------------------------------------------- */
+
+static void *small_malloc(struct heap *h, unsigned cls)
+{
+	void **top = h->top[cls];
+	void *p = top[-1];
+
+	if (h->kind == HEAP_SHARED)
+		return heap_shared_malloc(h, cls);
+	if (p == NULL)
+		return tcache_refill_slow(h, cls);
+	h->top[cls] = top - 1;
+	return p;
+}
+
+/* ---- large and huge ------------------------------------------------------------------------ */
+
+/* Blocks of a shared heap are listed in it, for arena_destroy(). */
+static void large_link(struct heap *h, struct run *r)
+{
+	lock_take(&h->lock);
+	r->sib_prev = NULL;
+	r->sib_next = h->large;
+	if (r->sib_next != NULL)
+		r->sib_next->sib_prev = r;
+	h->large = r;
+	lock_drop(&h->lock);
+}
+
+static void large_unlink(struct heap *h, struct run *r)
+{
+	lock_take(&h->lock);
+	if (r->sib_prev != NULL)
+		r->sib_prev->sib_next = r->sib_next;
+	else if (h->large == r)
+		h->large = r->sib_next;
+	if (r->sib_next != NULL)
+		r->sib_next->sib_prev = r->sib_prev;
+	lock_drop(&h->lock);
+}
+
+static struct run *large_get(size_t size, size_t alignment, uint32_t owner)
+{
+	unsigned npages = (unsigned)((size + PAGE_BYTES - 1) >> PAGE_SHIFT);
+	unsigned align = alignment > PAGE_BYTES ? (unsigned)(alignment >> PAGE_SHIFT) : 1;
+	struct run *r = run_slot_get(0);
+
+	if (r == NULL)
+		return NULL;
+	r->state = RUN_LARGE;
+	atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
+	if (!pages_get(r, npages, align, INFO_LARGE | owner << INFO_CLASS_BITS, INFO_INNER)) {
+		run_slot_put(r);
+		return NULL;
+	}
+	return r;
+}
+
+static void *large_malloc(struct heap *h, size_t size, size_t alignment)
+{
+	uint32_t owner = h->kind == HEAP_SHARED ? h->id : 0;
+	struct run *r;
+
+	if (size <= LARGE_MAX && alignment <= LARGE_MAX)
+		r = large_get(size, alignment, owner);
+	else
+		r = huge_get(size, alignment, owner);
+	if (r == NULL)
+		return NULL;
+	if (owner != 0)
+		large_link(h, r);
+	return (void *)r->base;
+}
+
+static void large_free(struct run *r)
+{
+	if (r->owner != 0)
+		large_unlink(heap_by_id(r->owner), r);
+	if (r->state == RUN_HUGE)
+		huge_put(r);
+	else
+		run_release(r);
+}
+
+/* ---- malloc ------------------------------------------------------------------------------- */
+
+/* The smallest class that holds SIZE and whose regions all have the alignment; 0: none.  Runs begin
+ * at a page, so region i is aligned when the class is a multiple. */
+static unsigned aligned_class(size_t size, size_t alignment)
+{
+	size = bits_round_up(size == 0 ? 1 : size, alignment);
+	if (size > SMALL_MAX || alignment > PAGE_BYTES)
+		return 0;
+	for (unsigned c = sizeclass_of(size); c < NCLASSES; c++)
+		if ((arn_class[c].size & (alignment - 1)) == 0)
+			return c;
+	return 0;
+}
+
+void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
+{
+	unsigned cls;
+	void *p;
+
+	if (unlikely(size > PTRDIFF_MAX - alignment))
+		return no_memory();
+	if (h == NULL)
+		h = thread_heap_slow();
+	if (unlikely(h == NULL))
+		return no_memory();
+	cls = aligned_class(size, alignment);
+	p = cls != 0 ? small_malloc(h, cls) : large_malloc(h, size, alignment);
+	return likely(p != NULL) ? p : no_memory();
+}
+
+ARN_SLOW void *arn_malloc_slow(size_t size)
+{
+	return arn_alloc_in(NULL, size, QUANTUM);
+}
+
+/* True when the fresh large block P was never written. */
+static bool is_zero(const void *p)
+{
+	uint32_t cls = INFO_CLASS(pagemap_info(pagemap_now(), p));
+
+	return (cls == INFO_LARGE || cls == INFO_HUGE) && pagemap_run(p)->zero;
+}
+
+void *arn_calloc_in(struct heap *h, size_t nmemb, size_t size)
+{
+	size_t n;
+	void *p;
+
+	if (unlikely(__builtin_mul_overflow(nmemb, size, &n)))
+		return no_memory();
+	p = h == NULL ? tcache_malloc(n) : arn_alloc_in(h, n, QUANTUM);
+	if (unlikely(p == NULL))
+		return NULL;
+	if (n > SMALL_MAX && is_zero(p))
+		return p;
+	return memset(p, 0, n);
+}
+
+void *arn_calloc(size_t nmemb, size_t size)
+{
+	return arn_calloc_in(NULL, nmemb, size);
+}
+
+/* ---- free --------------------------------------------------------------------------------- */
+
+/* What P is, when it is no block of ours. */
+static __attribute__((noreturn, cold)) void crime(const void *p)
+{
+	if (((uintptr_t)p & (QUANTUM - 1)) != 0)
+		arn_crime(CRIME_MISALIGNED, p);
+	if (pages_contain(p))
+		arn_crime(CRIME_DOUBLE_FREE, p);
+	arn_crime(CRIME_FOREIGN, p);
+}
+
+/* The large or huge block that starts at P, whose info is INFO. */
+static struct run *large_at(const void *p, uint32_t info)
+{
+	struct run *r;
+
+	if (INFO_CLASS(info) == INFO_INNER)
+		arn_crime(CRIME_INTERIOR, p);
+	r = pagemap_run(p);
+	if (r == NULL)
+		crime(p);
+	if (r->base != (uintptr_t)p)
+		arn_crime(CRIME_INTERIOR, p);
+	return r;
+}
+
+ARN_SLOW void arn_free_slow(void *p)
+{
+	struct heap *h = arn_heap, *owner;
+	uint32_t info, cls;
+
+	if (p == NULL)
+		return;
+	info = pagemap_info(pagemap_now(), p);
+	cls = INFO_CLASS(info);
+	if (info == 0) {
+		if (!foreign_free(p))
+			crime(p);
+	} else if (cls >= NCLASSES) {
+		large_free(large_at(p, info));
+	} else if (INFO_OWNER(info) == h->id && h->kind == HEAP_THREAD) {
+		if (h->top[cls][-1] == p)
+			arn_crime(CRIME_DOUBLE_FREE, p);
+		tcache_overflow_slow(h, cls, p);
+	} else {
+		owner = heap_by_id(INFO_OWNER(info));
+		if (owner->kind == HEAP_SHARED) {
+			heap_shared_free(owner, pagemap_run(p), p);
+			return;
+		}
+		/* A thread that only frees gets a heap too: it gathers remote frees. */
+		h = thread_heap_slow();
+		remote_free(h != NULL ? h : &arn_heap_none, pagemap_run(p), p);
+	}
+}
+
+/* ---- realloc ------------------------------------------------------------------------------- */
+
+struct heap *arn_arena_of(const void *p)
+{
+	uint32_t info = pagemap_info(pagemap_now(), p);
+	uint32_t id = info == 0 || INFO_CLASS(info) == INFO_INNER ? 0 : INFO_OWNER(info);
+	struct heap *h = id != 0 ? heap_by_id(id) : NULL;
+
+	return h != NULL && h->kind == HEAP_SHARED ? h : NULL;
+}
+
+static void *realloc_move(void *p, size_t old, size_t size, size_t wish)
+{
+	struct heap *h = arn_arena_of(p);
+	void *q = arn_alloc_in(h, wish, QUANTUM);
+
+	if (q == NULL && wish > size)
+		q = arn_alloc_in(h, size, QUANTUM);
+	if (q == NULL) {
+		/* glibc never fails to shrink. */
+		return size <= old ? p : NULL;
+	}
+	memcpy(q, p, old < size ? old : size);
+	arn_free_slow(p);
+	return q;
+}
+
+static void *realloc_large(void *p, struct run *r, size_t size)
+{
+	size_t old = r->size, wish = size;
+
+	if (r->state == RUN_HUGE) {
+		if (size > LARGE_MAX && huge_resize(r, size, true))
+			return (void *)r->base;
+	} else if (size > SMALL_MAX && size <= LARGE_MAX) {
+		if (pages_resize(r, (unsigned)((size + PAGE_BYTES - 1) >> PAGE_SHIFT)))
+			return p;
+		/* Blocked: whoever grows step by step gets room for the next steps, so that n steps
+		 * copy O(n) bytes.  What is not written is not resident. */
+		if (size > old)
+			wish = size + size / 4;
+	}
+	return realloc_move(p, old, size, wish);
+}
+
+void *arn_realloc(void *p, size_t size)
+{
+	uint32_t info, cls;
+
+	if (p == NULL)
+		return tcache_malloc(size);
+	if (size == 0) {
+		tcache_free(p);
+		return NULL;
+	}
+	if (unlikely(size > PTRDIFF_MAX))
+		return no_memory();
+	info = pagemap_info(pagemap_now(), p);
+	cls = INFO_CLASS(info);
+	if (unlikely(info == 0)) {
+		void *q;
+
+		if (!foreign_realloc(p, size, &q))
+			crime(p);
+		return q;
+	}
+	if (cls >= NCLASSES)
+		return realloc_large(p, large_at(p, info), size);
+	/* A block stays where it is only within its class, so that the size asked last always tells
+	 * the class: free_sized() checks it. */
+	if (size <= SMALL_MAX && sizeclass_of(size) == cls)
+		return p;
+	return realloc_move(p, arn_class[cls].size, size, size);
+}
+
+void *arn_reallocarray(void *p, size_t nmemb, size_t size)
+{
+	size_t n;
+
+	if (__builtin_mul_overflow(nmemb, size, &n))
+		return no_memory();
+	return arn_realloc(p, n);
+}
+
+/* ---- aligned -------------------------------------------------------------------------------- */
+
+void *arn_memalign(size_t alignment, size_t size)
+{
+	if (alignment > SIZE_MAX / 2 + 1) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (alignment <= QUANTUM)
+		return tcache_malloc(size);
+	if (!bits_is_pow2(alignment))
+		alignment = (size_t)2 << bits_log2(alignment);
+	if (alignment > PTRDIFF_MAX)
+		return no_memory();
+	return arn_alloc_in(NULL, size, alignment);
+}
+
+int arn_posix_memalign(void **out, size_t alignment, size_t size)
+{
+	int kept = errno;
+	void *p;
+
+	if (!bits_is_pow2(alignment) || alignment % sizeof(void *) != 0)
+		return EINVAL;
+	p = arn_memalign(alignment, size);
+	errno = kept;
+	if (p == NULL)
+		return ENOMEM;
+	*out = p;
+	return 0;
+}
+
+void *arn_pvalloc(size_t size)
+{
+	size_t page = os_page_bytes();
+
+	if (size > PTRDIFF_MAX - page)
+		return no_memory();
+	return arn_memalign(page, bits_round_up(size == 0 ? 1 : size, page));
+}
+
+/* ---- questions ------------------------------------------------------------------------------ */
+
+size_t arn_usable_size(const void *p)
+{
+	uint32_t info, cls;
+	size_t n;
+
+	if (p == NULL)
+		return 0;
+	info = pagemap_info(pagemap_now(), p);
+	cls = INFO_CLASS(info);
+	if (unlikely(info == 0)) {
+		if (!foreign_usable_size(p, &n))
+			crime(p);
+		return n;
+	}
+	if (cls < NCLASSES)
+		return arn_class[cls].size;
+	return large_at(p, info)->size;
+}
+
+size_t arn_good_size(size_t size)
+{
+	if (size > PTRDIFF_MAX)
+		return 0;
+	if (size <= SMALL_MAX)
+		return arn_class[sizeclass_of(size == 0 ? 1 : size)].size;
+	return bits_round_up(size, size <= LARGE_MAX ? PAGE_BYTES : os_page_bytes());
+}
+
+/* Whether a block that was asked with SIZE may have USABLE bytes.  Small ones have exactly those of
+ * their class; a large one may have got a quarter more while it grew. */
+static bool size_fits(size_t usable, size_t size)
+{
+	if (usable <= SMALL_MAX)
+		return size <= SMALL_MAX && arn_good_size(size) == usable;
+	return size > SMALL_MAX / 2 && size <= usable && usable - size <= usable / 4 + PAGE_BYTES;
+}
+
+void arn_free_sized(void *p, size_t size)
+{
+	if (p != NULL && !size_fits(arn_usable_size(p), size))
+		arn_crime(CRIME_WRONG_SIZE, p);
+	tcache_free(p);
+}
+
+void arn_free_aligned_sized(void *p, size_t alignment, size_t size)
+{
+	if (p != NULL) {
+		unsigned cls = bits_is_pow2(alignment) ? aligned_class(size, alignment) : 0;
+		size_t usable = arn_usable_size(p);
+
+		if (cls != 0 ? usable != arn_class[cls].size : !size_fits(usable, size))
+			arn_crime(CRIME_WRONG_SIZE, p);
+	}
+	tcache_free(p);
+}
+
+ARN_SLOW void arn_delete_slow(void *p, size_t size)
+{
+	uint32_t info = pagemap_info(pagemap_now(), p);
+
+	if (info != 0 && INFO_CLASS(info) != INFO_INNER && !size_fits(arn_usable_size(p), size))
+		atomic_fetch_add_explicit(&arn_delete_mismatches, 1, memory_order_relaxed);
+	tcache_free(p);
+}
+
+/* ---- trimming ------------------------------------------------------------------------------- */
+
+int arn_trim(size_t pad)
+{
+	struct heap *mine = arn_heap;
+	size_t before;
+
+	before = arn_pages.purged;
+	if (mine->kind == HEAP_THREAD)
+		tcache_flush_all(mine);
+	/* Of other threads' heaps, what is at rest. */
+	for (struct heap *h = heap_first(); h != NULL; h = h->all_next) {
+		if (h->kind == HEAP_LOST || !lock_try(&h->lock))
+			continue;
+		heap_trim(h);
+		lock_drop(&h->lock);
+	}
+	pages_trim(pad);
+	return arn_pages.purged != before;
+}
+
+/* glibc's parameters, by number: <malloc.h> does not name the undocumented one. */
+enum {
+	OPT_MXFAST = 1,
+	OPT_TRIM_THRESHOLD = -1,
+	OPT_ARENA_MAX = -8,
+};
+
+int arn_mallopt(int param, int value)
+{
+	/* Fastbins, mmap thresholds, arenas, perturbation: accepted, without a meaning here. */
+	if (param != OPT_MXFAST && (param > OPT_TRIM_THRESHOLD || param < OPT_ARENA_MAX))
+		return 0;
+	if (param == OPT_MXFAST && (value < 0 || value > (int)(80 * sizeof(size_t) / 4)))
+		return 0;
+	/* The bytes of free memory that may stay: here, the fixed part of the dirty bound. */
+	if (param == OPT_TRIM_THRESHOLD)
+		arn_options.dirty_kib = value < 0 ? SIZE_MAX / KIB / 2 : (size_t)value / KIB;
+	return 1;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * alloc.h - the malloc family once, for both of its names (api.c: amalloc, override.c: malloc).
+ * Layer api.  Semantics are glibc's; include/arena/amalloc.h says them.
+ */
+#ifndef ARN_ALLOC_H
+#define ARN_ALLOC_H
+
+#include "tcache_inl.h"
+
+void *arn_calloc(size_t nmemb, size_t size);
+void *arn_realloc(void *p, size_t size);
+void *arn_reallocarray(void *p, size_t nmemb, size_t size);
+/* ALIGNMENT of any value, rounded up to a power of two; EINVAL, ENOMEM. */
+void *arn_memalign(size_t alignment, size_t size);
+int arn_posix_memalign(void **out, size_t alignment, size_t size);
+void *arn_pvalloc(size_t size);
+size_t arn_usable_size(const void *p);
+size_t arn_good_size(size_t size);
+void arn_free_sized(void *p, size_t size);
+void arn_free_aligned_sized(void *p, size_t alignment, size_t size);
+int arn_trim(size_t pad);
+int arn_mallopt(int param, int value);
+
+/* In heap H (NULL: the thread's own), with a power-of-two ALIGNMENT; errno is set on failure. */
+void *arn_alloc_in(struct heap *h, size_t size, size_t alignment);
+void *arn_calloc_in(struct heap *h, size_t nmemb, size_t size);
+
+/* Sized operator delete: a wrong size is counted and tolerated. */
+ARN_HOT void tcache_delete(void *p, size_t size);
+void arn_delete_slow(void *p, size_t size);
+extern _Atomic size_t arn_delete_mismatches;
+
+/* The shared heap that P's block belongs to, or NULL. */
+struct heap *arn_arena_of(const void *p);
+
+/* The usual free, but only when SIZE has the class that P's page has. */
+ARN_HOT void tcache_delete(void *p, size_t size)
+{
+	page_info *m = pagemap_now();
+	uintptr_t off = pagemap_offset(m, p);
+	struct heap *h = arn_heap;
+	void **top;
+	size_t c;
+
+	if (unlikely(!pagemap_covers(m, off)))
+		goto slow;
+	c = pagemap_info_at(m, off) ^ h->info;
+	if (unlikely(size > DIRECT_MAX || c != sizeclass_direct(size)))
+		goto slow;
+	top = h->top[c];
+	if (unlikely(top[-1] == p || top >= h->limit[c]))
+		goto slow;
+	*top = p;
+	ARN_FORGET(h->top[c]);
+	h->top[c]++;
+	return;
+slow:
+	arn_delete_slow(p, size);
+}
+
+#endif

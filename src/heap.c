@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * heap.c - bins of runs: taking regions out for a tcache and giving them back.  Layer heap; under
+ * heap->lock (the table of heaps: under the caller's threads_lock).
+ */
+#include "heap.h"
+
+#include "fatal.h"
+#include "pagemap.h"
+#include "pages.h"
+#include "run_ops.h"
+
+/* Ids below 64 are in a table beside the other globals: a process with few threads touches no
+ * other page for it.  2^20 heaps in all, far above any thread limit. */
+#define FIRST_IDS 64
+#define LEAF_IDS 1024
+#define ROOT_LEAVES 1024
+
+static struct heap *first_table[FIRST_IDS];
+static struct heap **root_table[ROOT_LEAVES];
+static struct heap *all_heaps;
+static uint32_t nheaps; /* ids 1 .. nheaps exist */
+
+static void *no_regions[2]; /* the sentinel of a bin without an array */
+
+#define T &no_regions[1]
+#define T8 T, T, T, T, T, T, T, T
+/* Its id is above every real one, so that no page's info matches. */
+struct heap arn_heap_none = {
+	.top = {T8, T8, T8, T8, T8, T8, T8, T},
+	.limit = {T8, T8, T8, T8, T8, T8, T8, T},
+	.info = 0xffffff00u,
+	.kind = HEAP_NONE,
+};
+#undef T8
+#undef T
+
+struct heap *heap_first(void)
+{
+	return all_heaps;
+}
+
+uint32_t heap_count(void)
+{
+	return nheaps;
+}
+
+struct heap *heap_by_id(uint32_t id)
+{
+	if (id < FIRST_IDS)
+		return first_table[id];
+	return root_table[id / LEAF_IDS][id % LEAF_IDS];
+}
+
+static bool table_set(uint32_t id, struct heap *h)
+{
+	struct heap **leaf;
+
+	if (id < FIRST_IDS) {
+		first_table[id] = h;
+		return true;
+	}
+	if (id / LEAF_IDS >= ROOT_LEAVES)
+		return false;
+	leaf = root_table[id / LEAF_IDS];
+	if (leaf == NULL) {
+		leaf = meta_get(META_TABLE, LEAF_IDS * sizeof *leaf / ARN_CACHE_LINE);
+		if (leaf == NULL)
+			return false;
+		root_table[id / LEAF_IDS] = leaf;
+	}
+	leaf[id % LEAF_IDS] = h;
+	return true;
+}
+
+void heap_set_empty(struct heap *h)
+{
+	for (unsigned c = 0; c < NCLASSES; c++)
+		h->top[c] = h->limit[c] = &no_regions[1];
+}
+
+struct heap *heap_new(enum heap_kind kind)
+{
+	struct heap *h = meta_get(META_HEAP, sizeof *h / ARN_CACHE_LINE);
+
+	if (h == NULL)
+		return NULL;
+	h->id = nheaps + 1;
+	h->info = h->id << INFO_CLASS_BITS;
+	h->kind = (uint8_t)kind;
+	heap_set_empty(h);
+	if (!table_set(h->id, h)) {
+		meta_put(META_HEAP, h);
+		return NULL;
+	}
+	nheaps++;
+	h->all_next = all_heaps;
+	all_heaps = h;
+	return h;
+}
+
+/* ---- lists of runs ------------------------------------------------------------------------ */
+
+static void list_add(struct run **head, struct run *r)
+{
+	r->prev = NULL;
+	r->next = *head;
+	if (r->next != NULL)
+		r->next->prev = r;
+	*head = r;
+}
+
+static void list_del(struct run **head, struct run *r)
+{
+	if (r->prev != NULL)
+		r->prev->next = r->next;
+	else
+		*head = r->next;
+	if (r->next != NULL)
+		r->next->prev = r->prev;
+}
+
+static void run_list(struct heap *h, struct run *r)
+{
+	struct bin *b = &h->bins[r->cls];
+
+	if (h->kind == HEAP_SHARED)
+		list_del(&b->full, r);
+	list_add(&b->partial, r);
+	r->listed = true;
+}
+
+static void run_unlist(struct heap *h, struct run *r)
+{
+	struct bin *b = &h->bins[r->cls];
+
+	list_del(&b->partial, r);
+	if (h->kind == HEAP_SHARED)
+		list_add(&b->full, r);
+	r->listed = false;
+}
+
+void heap_run_freed(struct heap *h, struct run *r)
+{
+	struct bin *b = &h->bins[r->cls];
+
+	if (!r->listed)
+		run_list(h, r);
+	/* An empty run goes back, but for the last one of a bin of small regions: the bin will want
+	 * it again, and its 64 KiB are within the bound per heap. */
+	if (r->nfree == r->nregions &&
+	    !(r->next == NULL && r->prev == NULL && arn_class[r->cls].size <= KIB)) {
+		list_del(&b->partial, r);
+		b->nruns--;
+		run_release(r);
+	}
+}
+
+/* ---- taking and giving -------------------------------------------------------------------- */
+
+static struct run *grow(struct heap *h, unsigned cls)
+{
+	const struct sizeclass *sc = &arn_class[cls];
+	struct bin *b = &h->bins[cls];
+	unsigned shift = b->nruns < 4 ? b->nruns : 4; /* 256 KiB are 16 pages */
+	unsigned npages = (unsigned)sc->run_pages << shift;
+	struct run *r;
+
+	if (npages > sc->run_max)
+		npages = sc->run_max;
+	r = run_new(cls, npages, h->id);
+	if (r == NULL && npages > sc->run_pages)
+		r = run_new(cls, sc->run_pages, h->id);
+	if (r == NULL)
+		return NULL;
+	b->nruns++;
+	r->listed = true;
+	list_add(&b->partial, r);
+	return r;
+}
+
+unsigned heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
+{
+	struct bin *b = &h->bins[cls];
+	unsigned got = 0;
+
+	/* Relaxed: a push that is missed now is found by the next refill. */
+	if (atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL)
+		heap_collect(h);
+	while (got < want) {
+		struct run *r = b->partial;
+
+		if (r == NULL) {
+			/* What is there serves before new memory is asked for. */
+			if (got > 0)
+				break;
+			r = grow(h, cls);
+			if (r == NULL)
+				return 0;
+		}
+		got += run_take(r, end - got, want - got);
+		if (r->nfree == 0)
+			run_unlist(h, r);
+	}
+	b->out += got;
+	return got;
+}
+
+/* Regions are looked up and put back in groups: the lines of one group's runs are fetched while
+ * they are still being looked up. */
+#define GROUP 16
+
+void heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
+{
+	h->bins[cls].out -= n;
+	while (n > 0) {
+		struct run *runs[GROUP];
+		unsigned k = n < GROUP ? n : GROUP;
+
+		for (unsigned i = 0; i < k; i++) {
+			runs[i] = pagemap_run(p[i]);
+			if (runs[i] != NULL)
+				__builtin_prefetch(&runs[i]->base, 1);
+		}
+		for (unsigned i = 0; i < k;) {
+			struct run *r = runs[i];
+			uint64_t mask = 0;
+			unsigned word = 0;
+
+			/* A second copy of the pointer outlived its run. */
+			if (unlikely(r == NULL || r->cls != cls || r->owner != h->id))
+				arn_crime(CRIME_DOUBLE_FREE, p[i]);
+			/* Neighbours in one bitmap word go back together. */
+			do {
+				int region = run_region_of(r, p[i]);
+				uint64_t bit;
+
+				if (unlikely(region < 0))
+					arn_crime(CRIME_INTERIOR, p[i]);
+				if (mask != 0 && (unsigned)region / WORD_BITS != word)
+					break;
+				word = (unsigned)region / WORD_BITS;
+				bit = 1ull << (region % WORD_BITS);
+				if (unlikely(((r->bits[word] | mask) & bit) != 0))
+					arn_crime(CRIME_DOUBLE_FREE, p[i]);
+				mask |= bit;
+			} while (++i < k && runs[i] == r);
+			run_merge(r, word, mask);
+			if (unlikely(!r->listed || r->nfree == r->nregions)) {
+				/* The pages may go: nothing of this run is left in the group, since all
+				 * of its regions are free. */
+				heap_run_freed(h, r);
+			}
+		}
+		p += k;
+		n -= k;
+	}
+}
+
+void heap_trim(struct heap *h)
+{
+	heap_collect(h);
+	for (unsigned c = 1; c < NCLASSES; c++) {
+		struct run *r = h->bins[c].partial, *next;
+
+		for (; r != NULL; r = next) {
+			next = r->next;
+			if (r->nfree == r->nregions) {
+				list_del(&h->bins[c].partial, r);
+				h->bins[c].nruns--;
+				run_release(r);
+			}
+		}
+	}
+}
+
+/* ---- shared heaps -------------------------------------------------------------------------- */
+
+void *heap_shared_malloc(struct heap *h, unsigned cls)
+{
+	void *p = NULL;
+
+	lock_take(&h->lock);
+	heap_take(h, cls, &p + 1, 1);
+	lock_drop(&h->lock);
+	return p;
+}
+
+void heap_shared_free(struct heap *h, struct run *r, void *p)
+{
+	lock_take(&h->lock);
+	heap_give(h, r->cls, &p, 1);
+	lock_drop(&h->lock);
+}
+
+size_t heap_shared_live(struct heap *h)
+{
+	size_t n = 0;
+
+	lock_take(&h->lock);
+	for (unsigned c = 1; c < NCLASSES; c++)
+		n += h->bins[c].out * arn_class[c].size;
+	for (struct run *r = h->large; r != NULL; r = r->sib_next)
+		n += r->size;
+	lock_drop(&h->lock);
+	return n;
+}
+
+static void clear_large(struct heap *h)
+{
+	while (h->large != NULL) {
+		struct run *r = h->large;
+
+		h->large = r->sib_next;
+		if (r->state == RUN_HUGE)
+			huge_put(r);
+		else
+			run_release(r);
+	}
+}
+
+static void clear_list(struct run **head)
+{
+	while (*head != NULL) {
+		struct run *r = *head;
+
+		*head = r->next;
+		r->nfree = r->nregions;
+		run_release(r);
+	}
+}
+
+void heap_shared_clear(struct heap *h)
+{
+	lock_take(&h->lock);
+	for (unsigned c = 1; c < NCLASSES; c++) {
+		clear_list(&h->bins[c].partial);
+		clear_list(&h->bins[c].full);
+		h->bins[c].nruns = 0;
+		h->bins[c].out = 0;
+	}
+	clear_large(h);
+	lock_drop(&h->lock);
+}
+
+void heap_renew(struct heap *h)
+{
+	static struct heap lost;
+	uint32_t old = h->id;
+
+	lost.kind = HEAP_LOST;
+
+	for (unsigned c = 1; c < NCLASSES; c++)
+		h->bins[c] = (struct bin){.base = NULL};
+	h->large = NULL;
+	if (!table_set(nheaps + 1, h))
+		return;
+	h->id = ++nheaps;
+	h->info = h->id << INFO_CLASS_BITS;
+	table_set(old, &lost);
+}
+
+bool heap_check(struct heap *h)
+{
+	bool ok = true;
+
+	lock_take(&h->lock);
+	for (unsigned c = 1; c < NCLASSES; c++)
+		for (struct run *r = h->bins[c].partial; r != NULL; r = r->next)
+			ok &= run_check(r) && r->owner == h->id && r->cls == c && r->listed &&
+			      r->nfree > 0;
+	lock_drop(&h->lock);
+	return ok;
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * huge.c - blocks above 2 MiB, each a mapping of its own, and the cache of freed ones.
+ * Layer pages; everything under pages_lock.
+ *
+ * A freed mapping stays in the cache, within the promise, since the same pages are often wanted
+ * again; a request takes the tightest that fits and leaves the rest cached, or grows a smaller one
+ * by mremap, which keeps its resident pages.  A mapping that the kernel does not take back (map
+ * count limit, sandbox) also waits in the cache: nothing is lost.
+ */
+#include "bits.h"
+#include "os.h"
+#include "pagemap.h"
+#include "pages.h"
+
+struct list {
+	struct run *head;
+};
+
+static struct list live;   /* newest first */
+static struct list cached; /* newest first */
+
+static void list_add(struct list *l, struct run *r)
+{
+	r->prev = NULL;
+	r->next = l->head;
+	if (r->next != NULL)
+		r->next->prev = r;
+	atomic_signal_fence(memory_order_seq_cst);
+	l->head = r;
+}
+
+static void list_del(struct list *l, struct run *r)
+{
+	if (r->prev != NULL)
+		r->prev->next = r->next;
+	else
+		l->head = r->next;
+	if (r->next != NULL)
+		r->next->prev = r->prev;
+}
+
+struct run *huge_first(void)
+{
+	return live.head;
+}
+
+static void cache_add(struct run *r)
+{
+	r->state = RUN_UNUSED;
+	list_add(&cached, r);
+	if (!r->zero) {
+		arn_pages.huge_cached += r->size;
+		arn_pages.dirty += r->size;
+	}
+}
+
+static void cache_del(struct run *r)
+{
+	list_del(&cached, r);
+	if (!r->zero) {
+		arn_pages.huge_cached -= r->size;
+		arn_pages.dirty -= r->size;
+	}
+}
+
+/* Unmaps a cached mapping, or at least drops its contents. */
+static void cache_drop(struct run *r)
+{
+	size_t n = r->size;
+
+	if (os_unmap((void *)r->base, n)) {
+		cache_del(r);
+		pages_account_map(n, false);
+		if (!r->zero)
+			arn_pages.purged += n;
+		run_slot_put(r);
+	} else if (!r->zero && os_purge((void *)r->base, n)) {
+		arn_pages.huge_cached -= n;
+		arn_pages.dirty -= n;
+		arn_pages.purged += n;
+		r->zero = true;
+	}
+}
+
+void huge_cache_purge(size_t need)
+{
+	size_t goal = arn_pages.dirty > need ? arn_pages.dirty - need : 0;
+	struct run *r = cached.head, *prev;
+
+	while (r != NULL && r->next != NULL)
+		r = r->next;
+	for (; r != NULL && arn_pages.dirty > goal; r = prev) {
+		prev = r->prev;
+		cache_drop(r);
+	}
+}
+
+/* The tightest cached mapping of at least N bytes whose start has the alignment. */
+static struct run *cache_find(size_t n, size_t align)
+{
+	struct run *best = NULL;
+
+	for (struct run *r = cached.head; r != NULL; r = r->next)
+		if (r->size >= n && (r->base & (align - 1)) == 0 &&
+		    (best == NULL || r->size < best->size))
+			best = r;
+	return best;
+}
+
+/* Takes N bytes from the front of a cached mapping; the tail stays cached if it is worth it. */
+static struct run *cache_take(struct run *r, size_t n)
+{
+	struct run *tail;
+
+	cache_del(r);
+	if (r->size == n)
+		return r;
+	tail = r->size - n > LARGE_MAX ? run_slot_get(0) : NULL;
+	if (tail != NULL) {
+		tail->base = r->base + n;
+		tail->size = r->size - n;
+		tail->zero = r->zero;
+		tail->chunk = NULL;
+		cache_add(tail);
+		r->size = n;
+	} else if (os_unmap((void *)(r->base + n), r->size - n)) {
+		pages_account_map(r->size - n, false);
+		r->size = n;
+	}
+	return r;
+}
+
+/* Moves R's pages to a fresh address range of N bytes that the window covers; nothing after the
+ * move can fail.  NULL: nothing changed. */
+static void *move_to_fresh(struct run *r, size_t n)
+{
+	void *to = os_map(NULL, n);
+
+	if (to == NULL)
+		return NULL;
+	if (!pagemap_cover(to, n) || !os_move((void *)r->base, r->size, n, to)) {
+		os_unmap(to, n);
+		return NULL;
+	}
+	return to;
+}
+
+/* Grows the largest cached mapping that has at least half of N bytes. */
+static struct run *cache_grow(size_t n)
+{
+	struct run *best = NULL;
+	void *p;
+
+	for (struct run *r = cached.head; r != NULL; r = r->next)
+		if (r->size < n && r->size >= n / 2 && (best == NULL || r->size > best->size))
+			best = r;
+	if (best == NULL)
+		return NULL;
+	p = move_to_fresh(best, n);
+	if (p == NULL)
+		return NULL;
+	cache_del(best);
+	pages_account_map(n - best->size, true);
+	best->base = (uintptr_t)p;
+	best->size = n;
+	best->zero = false;
+	return best;
+}
+
+static struct run *map_fresh(size_t n, size_t align)
+{
+	struct run *r = run_slot_get(0);
+	void *p;
+
+	if (r == NULL)
+		return NULL;
+	p = align > os_page_bytes() ? os_map_aligned(NULL, n, align) : os_map(NULL, n);
+	if (p == NULL) {
+		run_slot_put(r);
+		return NULL;
+	}
+	r->base = (uintptr_t)p;
+	r->size = n;
+	r->zero = true;
+	r->chunk = NULL;
+	pages_account_map(n, true);
+	return r;
+}
+
+static void account_used(size_t n, bool on)
+{
+	if (on) {
+		arn_pages.used += n;
+		arn_pages.huge += n;
+		if (arn_pages.used > arn_pages.peak_used)
+			arn_pages.peak_used = arn_pages.used;
+	} else {
+		arn_pages.used -= n;
+		arn_pages.huge -= n;
+	}
+}
+
+struct run *huge_get(size_t size, size_t align, uint32_t owner)
+{
+	size_t n = bits_round_up(size, os_page_bytes());
+	struct run *r;
+
+	if (align < os_page_bytes())
+		align = os_page_bytes();
+	lock_take(&arn_pages_lock);
+	r = cache_find(n, align);
+	if (r != NULL)
+		r = cache_take(r, n);
+	else if (align == os_page_bytes())
+		r = cache_grow(n);
+	if (r == NULL)
+		r = map_fresh(n, align);
+	if (r != NULL && !pagemap_cover((void *)r->base, r->size)) {
+		cache_add(r);
+		r = NULL;
+	}
+	if (r != NULL) {
+		r->state = RUN_HUGE;
+		r->nregions = 1;
+		r->owner = owner;
+		list_add(&live, r);
+		account_used(r->size, true);
+		arn_pages.nhuge++;
+		pagemap_set((void *)r->base, 1, INFO_HUGE | owner << INFO_CLASS_BITS, 0, r);
+	}
+	lock_drop(&arn_pages_lock);
+	return r;
+}
+
+void huge_put(struct run *r)
+{
+	lock_take(&arn_pages_lock);
+	pagemap_set((void *)r->base, 1, 0, 0, NULL);
+	list_del(&live, r);
+	account_used(r->size, false);
+	arn_pages.nhuge--;
+	r->zero = false;
+	cache_add(r);
+	/* What the promise cannot hold goes at once, instead of pushing others out first. */
+	if (r->size > pages_dirty_limit())
+		cache_drop(r);
+	pages_settle();
+	lock_drop(&arn_pages_lock);
+}
+
+bool huge_resize(struct run *r, size_t size, bool may_move)
+{
+	size_t n = bits_round_up(size, os_page_bytes());
+	void *p;
+
+	if (n == r->size)
+		return true;
+	lock_take(&arn_pages_lock);
+	p = (void *)r->base;
+	if (os_resize(p, r->size, n)) {
+		if (n > r->size && !pagemap_cover(p, n)) {
+			os_resize(p, n, r->size);
+			p = NULL;
+		}
+	} else {
+		p = may_move && n > r->size ? move_to_fresh(r, n) : NULL;
+	}
+	if (p != NULL) {
+		pagemap_set((void *)r->base, 1, 0, 0, NULL);
+		account_used(r->size, false);
+		pages_account_map(r->size, false);
+		r->base = (uintptr_t)p;
+		r->size = n;
+		account_used(n, true);
+		pages_account_map(n, true);
+		pagemap_set(p, 1, INFO_HUGE | r->owner << INFO_CLASS_BITS, 0, r);
+	}
+	lock_drop(&arn_pages_lock);
+	return p != NULL;
+}
+
+void huge_fork_child(void)
+{
+	struct list *lists[] = {&live, &cached};
+
+	/* Forward links are whole at every store; the backward ones follow from them. */
+	for (unsigned i = 0; i < 2; i++) {
+		struct run *prev = NULL;
+
+		for (struct run *r = lists[i]->head; r != NULL; prev = r, r = r->next)
+			r->prev = prev;
+	}
+}

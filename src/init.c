@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * init.c - the beginning and the end of a process.  Layer api.
+ *
+ * The first malloc may come before our constructor (other libraries' constructors, the loader
+ * itself): it makes the first mapping and needs nothing of libc.  The constructor then reads the
+ * options and registers what runs in a forked child and in a thread that ends.
+ */
+#include "init.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "fork.h"
+#include "lock.h"
+#include "options.h"
+#include "os.h"
+#include "pages.h"
+#include "stats.h"
+#include "tcache.h"
+
+static struct lock boot_lock;
+static _Atomic bool booted;
+
+bool arn_boot(void)
+{
+	bool ok;
+
+	/* Acquire pairs with the release below. */
+	if (likely(atomic_load_explicit(&booted, memory_order_acquire)))
+		return true;
+	lock_take(&boot_lock);
+	ok = atomic_load_explicit(&booted, memory_order_relaxed);
+	if (!ok) {
+		os_init();
+		ok = pages_boot();
+		atomic_store_explicit(&booted, ok, memory_order_release);
+	}
+	lock_drop(&boot_lock);
+	return ok;
+}
+
+/* The value of NAME in ENVP, or NULL.  getenv() would do, but not before libc is ready. */
+static const char *env_value(char **envp, const char *name)
+{
+	for (; envp != NULL && *envp != NULL; envp++) {
+		size_t i = 0;
+
+		while (name[i] != '\0' && (*envp)[i] == name[i])
+			i++;
+		if (name[i] == '\0' && (*envp)[i] == '=')
+			return *envp + i + 1;
+	}
+	return NULL;
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+	const char *text = os_is_secure() ? NULL : env_value(environ, "ARENA_OPTIONS");
+
+	if (text != NULL)
+		options_parse(text);
+	thread_init();
+	pthread_atfork(NULL, NULL, arn_fork_child);
+}
+
+__attribute__((destructor)) static void end(void)
+{
+	if (arn_options.stats)
+		arn_stats_print();
+}

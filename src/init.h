@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * init.h - the beginning of a process.  Layer os (the declarations; init.c is the api layer's).
+ */
+#ifndef ARN_INIT_H
+#define ARN_INIT_H
+
+#include "compiler.h"
+
+/* Makes the first mapping; called by whoever comes first, perhaps before any constructor.  False:
+ * out of memory, ask again. */
+bool arn_boot(void);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lock.h - a futex lock of one word that a forked child may reset, and the ranks of all locks.
+ * Layer os.
+ *
+ * All-zero is an unlocked lock.  A lock is taken only in the order of the ranks below; it is never
+ * held across fork by the forking thread (but by a signal handler that interrupted the slow half:
+ * see fork.c), and what it protects is consistent, or may be leaked, at every store.
+ */
+#ifndef ARN_LOCK_H
+#define ARN_LOCK_H
+
+#include "compiler.h"
+
+/*
+ * rank  lock               protects
+ *  1    threads_lock       heap table, waiting queue
+ *  2    heap->lock         runs and bins of one heap or arena (others only try)
+ *  3    pages_lock         chunks, spans, huge mappings, the page map's shape
+ *  4    meta_lock          the allocator's own memory
+ */
+struct lock {
+	_Atomic uint32_t word; /* 0 free, 1 held, 2 held and somebody may sleep */
+};
+
+void arn_lock_take_slow(struct lock *l);
+void arn_lock_wake_slow(struct lock *l);
+
+static inline bool lock_try(struct lock *l)
+{
+	uint32_t idle = 0;
+
+	/* Acquire pairs with the release in lock_drop(). */
+	return atomic_compare_exchange_strong_explicit(&l->word, &idle, 1, memory_order_acquire,
+						       memory_order_relaxed);
+}
+
+static inline void lock_take(struct lock *l)
+{
+	if (unlikely(!lock_try(l)))
+		arn_lock_take_slow(l);
+}
+
+static inline void lock_drop(struct lock *l)
+{
+	if (unlikely(atomic_exchange_explicit(&l->word, 0, memory_order_release) == 2))
+		arn_lock_wake_slow(l);
+}
+
+static inline bool lock_is_held(struct lock *l)
+{
+	return atomic_load_explicit(&l->word, memory_order_relaxed) != 0;
+}
+
+/* In a forked child only: whoever held it is gone.  Returns whether it was held. */
+static inline bool lock_reset(struct lock *l)
+{
+	return atomic_exchange_explicit(&l->word, 0, memory_order_relaxed) != 0;
+}
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * meta.c - the allocator's own memory.  Layer pages.
+ *
+ * Every list and cursor changes by single stores, so that a child forked in between loses at most
+ * one slot.
+ */
+#include "meta.h"
+
+#include "bits.h"
+#include "lock.h"
+#include "os.h"
+#include "tuning.h"
+
+/* The first slots lie in .bss beside the globals: /bin/true needs one OS page less. */
+#define BOOT_BYTES (16 * KIB)
+/* Blocks grow with the metadata, an eighth of it at a time between these bounds. */
+#define BLOCK_MIN (64 * KIB)
+#define BLOCK_MAX (4 * MIB)
+
+static struct lock meta_lock;
+static void *free_slots[META_KINDS];
+static char boot[BOOT_BYTES] __attribute__((aligned(ARN_CACHE_LINE)));
+static char *cursor = boot;
+static size_t left = BOOT_BYTES;
+static size_t mapped = BOOT_BYTES, used;
+
+void meta_give(void *p, size_t n)
+{
+	lock_take(&meta_lock);
+	mapped += n;
+	if (n > left) {
+		left = 0;
+		cursor = p;
+		left = n;
+	}
+	lock_drop(&meta_lock);
+}
+
+static bool new_block(size_t need)
+{
+	size_t n = bits_round_up(mapped / 8, os_page_bytes());
+	char *p;
+
+	n = n < BLOCK_MIN ? BLOCK_MIN : n > BLOCK_MAX ? BLOCK_MAX : n;
+	if (n < need)
+		n = bits_round_up(need, os_page_bytes());
+	p = os_map(NULL, n);
+	if (p == NULL) {
+		n = bits_round_up(need, os_page_bytes());
+		p = os_map(NULL, n);
+		if (p == NULL)
+			return false;
+	}
+	mapped += n;
+	/* Order for fork: no moment shows an old cursor with a new length. */
+	left = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	cursor = p;
+	atomic_signal_fence(memory_order_seq_cst);
+	left = n;
+	return true;
+}
+
+void *meta_get(unsigned kind, size_t lines)
+{
+	size_t n = lines * ARN_CACHE_LINE;
+	void *slot;
+
+	lock_take(&meta_lock);
+	slot = free_slots[kind];
+	if (slot != NULL) {
+		free_slots[kind] = *(void **)slot;
+		*(void **)slot = NULL;
+	} else if (n <= left || new_block(n)) {
+		slot = cursor;
+		left -= n;
+		atomic_signal_fence(memory_order_seq_cst);
+		cursor += n;
+		used += n;
+	}
+	lock_drop(&meta_lock);
+	return slot;
+}
+
+void meta_put(unsigned kind, void *slot)
+{
+	lock_take(&meta_lock);
+	*(void **)slot = free_slots[kind];
+	atomic_signal_fence(memory_order_seq_cst);
+	free_slots[kind] = slot;
+	lock_drop(&meta_lock);
+}
+
+size_t meta_mapped(void)
+{
+	return mapped;
+}
+
+size_t meta_used(void)
+{
+	return used;
+}
+
+void meta_fork_child(void)
+{
+	lock_reset(&meta_lock);
+	/* Caught between `left -= n` and `cursor += n`: the end is still right when both move, so
+	 * the worst is n bytes lost at the end of the block. */
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * meta.h - the allocator's own memory: run slots, heaps, chunk descriptors, tcache arrays.
+ * Layer pages; owns meta_lock.
+ *
+ * Memory is cut from blocks in lines of 64 bytes and never goes back to the OS.  A slot that is put
+ * back serves only its own kind again (type-stable): another thread may still look at the words of
+ * a run or heap that it is entitled to touch late (see run.h).  A slot is all-zero at birth; on
+ * reuse it holds what it held, but for its first word.
+ */
+#ifndef ARN_META_H
+#define ARN_META_H
+
+#include "compiler.h"
+
+/* Tcache arrays come in powers of two lines, 2^2 .. 2^8 (31 .. 2047 pointers and a sentinel). */
+#define META_ARRAY_KINDS 9
+/* Run slots have 2 .. 6 lines. */
+#define META_RUN_KINDS 7
+
+enum meta_kind {
+	META_HEAP,
+	META_CHUNK,
+	META_COMBINE,
+	META_TABLE,
+	META_RUN,
+	META_ARRAY = META_RUN + META_RUN_KINDS,
+	META_KINDS = META_ARRAY + META_ARRAY_KINDS,
+};
+
+/* A slot of LINES cache lines; KIND and LINES always go together.  NULL: out of memory. */
+void *meta_get(unsigned kind, size_t lines);
+void meta_put(unsigned kind, void *slot);
+
+/* Adds [p, p + n) to what slots are cut from. */
+void meta_give(void *p, size_t n);
+
+/* Bytes of all blocks, and bytes cut so far. */
+size_t meta_mapped(void);
+size_t meta_used(void);
+
+/* In a forked child. */
+void meta_fork_child(void);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * os_linux.c - the operating system layer for Linux.
+ *
+ * On x86-64 and aarch64 the system calls are made directly: our first call may come before libc is
+ * ready (a program under LD_AUDIT), and none of them may touch errno.  Elsewhere syscall(2) is
+ * used with errno kept.
+ */
+#include "os.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bits.h"
+#include "tuning.h"
+
+static size_t page_bytes = 4096;
+
+/* Set when a call was answered EPERM or ENOSYS: a sandbox, never ask again in this process.
+ * EINVAL and ENOMEM concern one range only. */
+static _Atomic bool purge_refused, huge_refused, remap_refused;
+
+#if defined(__x86_64__) && !defined(__ILP32__)
+static long sys6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+#elif defined(__aarch64__)
+static long sys6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long x8 __asm__("x8") = nr;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+
+	__asm__ volatile("svc 0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+			 : "memory");
+	return x0;
+}
+#else
+static long sys6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	int kept = errno;
+	long ret = syscall(nr, a, b, c, d, e, f);
+
+	if (ret == -1)
+		ret = -errno;
+	errno = kept;
+	return ret;
+}
+#endif
+
+/* 32-bit kernels have only mmap2, whose offset (0 here) is in units of 4096. */
+#ifdef SYS_mmap2
+#define SYS_MMAP SYS_mmap2
+#else
+#define SYS_MMAP SYS_mmap
+#endif
+/* 32-bit kernels of the 64-bit-time era may name only the new call; the arguments we use agree. */
+#ifdef SYS_futex
+#define SYS_FUTEX SYS_futex
+#else
+#define SYS_FUTEX SYS_futex_time64
+#endif
+
+static bool is_error(long ret)
+{
+	return (unsigned long)ret > -4096ul;
+}
+
+static bool is_refusal(long ret)
+{
+	return ret == -EPERM || ret == -ENOSYS;
+}
+
+void os_init(void)
+{
+	unsigned long n = getauxval(AT_PAGESZ);
+
+	if (bits_is_pow2(n))
+		page_bytes = n;
+}
+
+bool os_is_secure(void)
+{
+	return getauxval(AT_SECURE) != 0;
+}
+
+size_t os_page_bytes(void)
+{
+	return page_bytes;
+}
+
+void *os_map(void *hint, size_t n)
+{
+	long ret = sys6(SYS_MMAP, (long)hint, (long)n, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return is_error(ret) ? NULL : (void *)ret;
+}
+
+void *os_map_aligned(void *hint, size_t n, size_t align)
+{
+	char *p = os_map(hint, n);
+	uintptr_t start;
+
+	if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
+		return p;
+	if (!os_unmap(p, n))
+		return NULL;
+	p = os_map(NULL, n + align - page_bytes);
+	if (p == NULL)
+		return NULL;
+	start = bits_round_up((uintptr_t)p, align);
+	/* A piece that cannot be cut off costs address space, nothing else. */
+	if (start != (uintptr_t)p)
+		os_unmap(p, start - (uintptr_t)p);
+	if ((uintptr_t)p + align - page_bytes != start)
+		os_unmap((void *)(start + n), (uintptr_t)p + align - page_bytes - start);
+	return (void *)start;
+}
+
+bool os_unmap(void *p, size_t n)
+{
+	return !is_error(sys6(SYS_munmap, (long)p, (long)n, 0, 0, 0, 0));
+}
+
+static bool remap(void *p, size_t old_n, size_t new_n, int flags, void *to)
+{
+	long ret;
+
+	if (atomic_load_explicit(&remap_refused, memory_order_relaxed))
+		return false;
+	ret = sys6(SYS_mremap, (long)p, (long)old_n, (long)new_n, flags, (long)to, 0);
+	if (is_refusal(ret))
+		atomic_store_explicit(&remap_refused, true, memory_order_relaxed);
+	return !is_error(ret);
+}
+
+bool os_resize(void *p, size_t old_n, size_t new_n)
+{
+	return remap(p, old_n, new_n, 0, NULL);
+}
+
+bool os_move(void *p, size_t old_n, size_t new_n, void *to)
+{
+	return remap(p, old_n, new_n, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+}
+
+static bool advise(void *p, size_t n, int advice, _Atomic bool *refused)
+{
+	long ret;
+
+	if (atomic_load_explicit(refused, memory_order_relaxed))
+		return false;
+	ret = sys6(SYS_madvise, (long)p, (long)n, advice, 0, 0, 0);
+	if (is_refusal(ret))
+		atomic_store_explicit(refused, true, memory_order_relaxed);
+	return !is_error(ret);
+}
+
+bool os_purge(void *p, size_t n)
+{
+	return advise(p, n, MADV_DONTNEED, &purge_refused);
+}
+
+void os_want_huge(void *p, size_t n)
+{
+	(void)advise(p, n, MADV_HUGEPAGE, &huge_refused);
+}
+
+void os_futex_wait(_Atomic uint32_t *word, uint32_t expected)
+{
+	sys6(SYS_FUTEX, (long)word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, (long)expected, 0, 0, 0);
+}
+
+void os_futex_wake(_Atomic uint32_t *word)
+{
+	sys6(SYS_FUTEX, (long)word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, 0, 0, 0);
+}
+
+void os_write_err(const char *s, size_t n)
+{
+	sys6(SYS_write, STDERR_FILENO, (long)s, (long)n, 0, 0, 0);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * override.c - the whole malloc family under libc's names, in one object: a part of it would let a
+ * static link pull in libc's malloc.o beside ours.  Layer override.
+ *
+ * The names carry no symbol version: `malloc` in a version node satisfies no one's
+ * malloc@GLIBC_2.2.5, and the loader ignores it in silence.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "alloc.h"
+#include "os.h"
+#include "stats.h"
+
+/* The C library's headers declare these with attributes (nonnull, malloc) that we must not rely on
+ * here, or declare them not at all: so our own declarations. */
+struct mallinfo {
+	int arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
+};
+
+void *malloc(size_t size);
+void free(void *p);
+void *calloc(size_t nmemb, size_t size);
+void *realloc(void *p, size_t size);
+void *reallocarray(void *p, size_t nmemb, size_t size);
+void *memalign(size_t alignment, size_t size);
+void *aligned_alloc(size_t alignment, size_t size);
+int posix_memalign(void **out, size_t alignment, size_t size);
+void *valloc(size_t size);
+void *pvalloc(size_t size);
+void cfree(void *p);
+void free_sized(void *p, size_t size);
+void free_aligned_sized(void *p, size_t alignment, size_t size);
+size_t malloc_usable_size(void *p);
+int malloc_trim(size_t pad);
+void malloc_stats(void);
+int malloc_info(int options, FILE *stream);
+struct mallinfo mallinfo(void);
+struct amallinfo mallinfo2(void);
+int mallopt(int param, int value);
+
+ARN_EXPORT void *malloc(size_t size)
+{
+	return tcache_malloc(size);
+}
+
+ARN_EXPORT void free(void *p)
+{
+	tcache_free(p);
+}
+
+ARN_EXPORT void *calloc(size_t nmemb, size_t size)
+{
+	return arn_calloc(nmemb, size);
+}
+
+ARN_EXPORT void *realloc(void *p, size_t size)
+{
+	return arn_realloc(p, size);
+}
+
+ARN_EXPORT void *reallocarray(void *p, size_t nmemb, size_t size)
+{
+	return arn_reallocarray(p, nmemb, size);
+}
+
+ARN_EXPORT void *memalign(size_t alignment, size_t size)
+{
+	return arn_memalign(alignment, size);
+}
+
+ARN_EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+	return arn_memalign(alignment, size);
+}
+
+ARN_EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
+{
+	return arn_posix_memalign(out, alignment, size);
+}
+
+ARN_EXPORT void *valloc(size_t size)
+{
+	return arn_memalign(os_page_bytes(), size);
+}
+
+ARN_EXPORT void *pvalloc(size_t size)
+{
+	return arn_pvalloc(size);
+}
+
+ARN_EXPORT void cfree(void *p)
+{
+	tcache_free(p);
+}
+
+ARN_EXPORT void free_sized(void *p, size_t size)
+{
+	arn_free_sized(p, size);
+}
+
+ARN_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
+{
+	arn_free_aligned_sized(p, alignment, size);
+}
+
+ARN_EXPORT size_t malloc_usable_size(void *p)
+{
+	return arn_usable_size(p);
+}
+
+ARN_EXPORT int malloc_trim(size_t pad)
+{
+	return arn_trim(pad);
+}
+
+ARN_EXPORT void malloc_stats(void)
+{
+	arn_stats_print();
+}
+
+ARN_EXPORT int malloc_info(int options, FILE *stream)
+{
+	return arn_info(options, stream);
+}
+
+/* The same layout as glibc's struct mallinfo2. */
+ARN_EXPORT struct amallinfo mallinfo2(void)
+{
+	return arn_mallinfo2();
+}
+
+ARN_EXPORT struct mallinfo mallinfo(void)
+{
+	struct amallinfo m = arn_mallinfo2();
+
+	return (struct mallinfo){
+		.arena = (int)m.arena,
+		.ordblks = (int)m.ordblks,
+		.hblks = (int)m.hblks,
+		.hblkhd = (int)m.hblkhd,
+		.uordblks = (int)m.uordblks,
+		.fordblks = (int)m.fordblks,
+		.keepcost = (int)m.keepcost,
+	};
+}
+
+ARN_EXPORT int mallopt(int param, int value)
+{
+	return arn_mallopt(param, value);
+}

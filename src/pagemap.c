@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pagemap.c - building and growing the window of the page map.  Layer pages; under pages_lock.
+ */
+#include "pagemap.h"
+
+#include "os.h"
+#include "pages.h"
+
+/* Before the first mapping: a window of no bytes, which no pointer is in. */
+static struct pagemap none[1];
+page_info *_Atomic arn_pagemap = (page_info *)&none[1];
+static size_t mapped;
+
+/* Where the header lies in an OS page: half the page below it are run pointers, the rest infos, so
+ * that the first chunk touches one OS page. */
+#define HEADER_AT (2 * KIB)
+
+size_t pagemap_bytes(size_t npages)
+{
+	return bits_round_up(npages * sizeof(struct run *) + HEADER_AT + sizeof(struct pagemap) +
+				     npages * sizeof(uint32_t),
+			     os_page_bytes());
+}
+
+static page_info *build(void *mem, uintptr_t end, size_t npages)
+{
+	struct pagemap *h;
+
+	h = (struct pagemap *)((char *)mem + npages * sizeof(struct run *) + HEADER_AT);
+	h->top = end - QUANTUM;
+	h->span16 = npages << (PAGE_SHIFT - QUANTUM_SHIFT);
+	h->npages = npages;
+	mapped += pagemap_bytes(npages);
+	return (page_info *)(h + 1);
+}
+
+static void publish(page_info *m)
+{
+	/* Release pairs with the acquire in pagemap_now(). */
+	atomic_store_explicit(&arn_pagemap, m, memory_order_release);
+}
+
+void pagemap_init(void *mem, uintptr_t end, size_t npages)
+{
+	publish(build(mem, end, npages));
+}
+
+static void copy_entries(page_info *to, page_info *from, uintptr_t base, size_t n)
+{
+	for (uintptr_t p = base; p < base + n; p += PAGE_BYTES) {
+		uint32_t info = pagemap_info(from, (void *)p);
+
+		if (info == 0)
+			continue;
+		atomic_store_explicit(
+			&to[pagemap_offset(to, (void *)p) >> (PAGE_SHIFT - QUANTUM_SHIFT)], info,
+			memory_order_relaxed);
+		atomic_store_explicit(
+			pagemap_run_slot(to, (void *)p),
+			atomic_load_explicit(pagemap_run_slot(from, (void *)p),
+					     memory_order_relaxed),
+			memory_order_relaxed);
+	}
+}
+
+bool pagemap_cover(const void *p, size_t n)
+{
+	page_info *old = pagemap_now(), *m;
+	uintptr_t end = pagemap_header(old)->top + QUANTUM;
+	uintptr_t begin = end - pagemap_header(old)->span16 * QUANTUM;
+	uintptr_t from = bits_round_down((uintptr_t)p, PAGE_BYTES);
+	uintptr_t to = bits_round_up((uintptr_t)p + n, PAGE_BYTES);
+	size_t want;
+	void *mem;
+
+	if (from >= begin && to <= end)
+		return true;
+	/* Twice the old window, in the direction in which it was left, if that is enough. */
+	want = (end - begin) * 2;
+	if (from < begin) {
+		if (to < end)
+			to = end;
+		if (to - from < want)
+			from = to > want ? to - want : 0;
+	} else {
+		from = begin;
+		if (to - from < want)
+			to = from + want;
+	}
+	from = bits_round_down(from, PAGE_BYTES);
+	to = bits_round_up(to, PAGE_BYTES);
+	if (to < from) /* beyond the end of the address space (32 bits) */
+		to = bits_round_down(~(uintptr_t)0, PAGE_BYTES);
+	mem = os_map(NULL, pagemap_bytes((to - from) >> PAGE_SHIFT));
+	if (mem == NULL)
+		return false;
+	m = build(mem, to, (to - from) >> PAGE_SHIFT);
+	for (struct chunk *c = chunk_first(); c != NULL; c = chunk_next(c))
+		copy_entries(m, old, c->base, c->npages * PAGE_BYTES);
+	for (struct run *r = huge_first(); r != NULL; r = r->next)
+		copy_entries(m, old, bits_round_down(r->base, PAGE_BYTES), PAGE_BYTES);
+	publish(m);
+	return true;
+}
+
+void pagemap_set(const void *p, size_t npages, uint32_t first, uint32_t rest, struct run *r)
+{
+	page_info *m = pagemap_now();
+	uintptr_t i = pagemap_offset(m, (void *)bits_round_down((uintptr_t)p, QUANTUM)) >>
+		      (PAGE_SHIFT - QUANTUM_SHIFT);
+
+	for (size_t k = 0; k < npages; k++, i--) {
+		atomic_store_explicit((struct run *_Atomic *)pagemap_header(m) - 1 - i, r,
+				      memory_order_relaxed);
+		atomic_store_explicit(&m[i], k == 0 ? first : rest, memory_order_relaxed);
+	}
+}
+
+size_t pagemap_mapped(void)
+{
+	return mapped;
+}

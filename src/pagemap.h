@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pagemap.h - THE decoder from pointer to metadata.  Layer pages.
+ *
+ * One window of the address space holds everything of ours; for each 16 KiB page of it there is a
+ * 32-bit info and a pointer to the run.  Indices count down from the top of the window, since the
+ * kernel hands out addresses downwards: the first chunk's entries share one OS page with the
+ * header.
+ *
+ *      run pointers                 header          infos
+ *    ...| runs[1] | runs[0] | top, span16, ... | info[0] | info[1] |...
+ *
+ * info = size class | owner id << 8.  0: not ours, or free.  With `id` shifted likewise,
+ * (info ^ id) < NCLASSES says "a small region of my own heap" in one compare.
+ *
+ * When a mapping falls outside the window a larger copy is made and published; the old one stays
+ * readable for ever (the sizes double, so all old ones together are smaller than the last).  A
+ * thread that holds a live pointer has synchronised with whoever made it, so it sees a window that
+ * knows it.  All writes happen under pages_lock.
+ */
+#ifndef ARN_PAGEMAP_H
+#define ARN_PAGEMAP_H
+
+#include "bits.h"
+#include "compiler.h"
+#include "run.h"
+#include "tuning.h"
+
+#define INFO_CLASS_BITS 8
+#define INFO_CLASS(info) ((info)&255u)
+#define INFO_OWNER(info) ((info) >> INFO_CLASS_BITS)
+/* Class numbers of pages that hold no small regions. */
+#define INFO_LARGE 253u /* first page of a large block */
+#define INFO_INNER 254u /* another page of a large block */
+#define INFO_HUGE 255u  /* first page of a huge block */
+
+/* Lies just below info[0]; a window is named by the address of its infos, which saves the fast
+ * path an addition. */
+struct pagemap {
+	uintptr_t top;    /* end of the window - 16 */
+	uintptr_t span16; /* bytes of the window / 16 */
+	size_t npages;
+	char pad[64 - 3 * sizeof(uintptr_t)];
+};
+_Static_assert(sizeof(struct pagemap) == 64, "one line");
+
+typedef _Atomic uint32_t page_info;
+
+extern page_info *_Atomic arn_pagemap ARN_HIDDEN;
+
+ARN_HOT page_info *pagemap_now(void)
+{
+	/* Acquire pairs with the release in pagemap.c that publishes a window. */
+	return atomic_load_explicit(&arn_pagemap, memory_order_acquire);
+}
+
+ARN_HOT struct pagemap *pagemap_header(page_info *m)
+{
+	return (struct pagemap *)m - 1;
+}
+
+/* Distance of p from the top, in 16-byte units.  A misaligned p has bits rotated to the top, and
+ * so is outside of every window: one compare rejects foreign, NULL and misaligned pointers. */
+ARN_HOT uintptr_t pagemap_offset(page_info *m, const void *p)
+{
+	return bits_ror(pagemap_header(m)->top - (uintptr_t)p, QUANTUM_SHIFT);
+}
+
+ARN_HOT bool pagemap_covers(page_info *m, uintptr_t offset)
+{
+	return offset < pagemap_header(m)->span16;
+}
+
+ARN_HOT uint32_t pagemap_info_at(page_info *m, uintptr_t offset)
+{
+	return atomic_load_explicit(&m[offset >> (PAGE_SHIFT - QUANTUM_SHIFT)],
+				    memory_order_relaxed);
+}
+
+/* The info of p's page; 0 when p is misaligned or not in the window. */
+static inline uint32_t pagemap_info(page_info *m, const void *p)
+{
+	uintptr_t off = pagemap_offset(m, p);
+
+	return pagemap_covers(m, off) ? pagemap_info_at(m, off) : 0;
+}
+
+static inline struct run *_Atomic *pagemap_run_slot(page_info *m, const void *p)
+{
+	uintptr_t i = pagemap_offset(m, p) >> (PAGE_SHIFT - QUANTUM_SHIFT);
+
+	return (struct run *_Atomic *)pagemap_header(m) - 1 - i;
+}
+
+/* The run of p's page, where p is 16-aligned and in the window; NULL when the page is free. */
+static inline struct run *pagemap_run(const void *p)
+{
+	return atomic_load_explicit(pagemap_run_slot(pagemap_now(), p), memory_order_relaxed);
+}
+
+/* With pages_lock held.  Makes the window cover [p, p + n); false: out of memory. */
+bool pagemap_cover(const void *p, size_t n);
+/* Sets the entries of the NPAGES pages from p on; p + npages lies in the window. */
+void pagemap_set(const void *p, size_t npages, uint32_t first, uint32_t rest, struct run *r);
+/* Builds the first window below END inside memory that the caller has mapped: pagemap_bytes()
+ * zero bytes at MEM. */
+size_t pagemap_bytes(size_t npages);
+void pagemap_init(void *mem, uintptr_t end, size_t npages);
+size_t pagemap_mapped(void);
+
+#endif

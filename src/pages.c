@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pages.c - chunks and the spans of pages in them.  Layer pages; everything under pages_lock.
+ *
+ * Chunks with free pages hang in buckets by the length of their longest free row, so that a span
+ * is found without a search: the tightest bucket that fits, and in that chunk the tightest row.
+ */
+#include "pages.h"
+
+#include "bits.h"
+#include "meta.h"
+#include "options.h"
+#include "os.h"
+#include "pagemap.h"
+
+struct lock arn_pages_lock;
+struct pages_state arn_pages;
+
+#define BUCKET_WORDS (CHUNK_PAGES / WORD_BITS + 1)
+
+static struct chunk *all_chunks;
+static struct chunk *buckets[CHUNK_PAGES + 1];
+static uint64_t bucket_map[BUCKET_WORDS];
+static struct chunk *lru_head, *lru_tail;
+static size_t empty_chunks;
+
+/* Chunks without a page in use that are kept mapped.  One absorbs the swing of a program at a
+ * chunk's edge; more only hold address space, their pages are purged all the same. */
+#define EMPTY_CHUNKS_KEPT 1
+
+/* From this much memory in use on, new chunks ask for huge pages: one chunk more than needed is
+ * then at most an eighth. */
+#define HUGE_PAGES_FROM (16 * MIB)
+
+struct chunk *chunk_first(void)
+{
+	return all_chunks;
+}
+
+/* ---- lists ------------------------------------------------------------------------------- */
+
+static void bucket_remove(struct chunk *c)
+{
+	if (c->bucket_prev != NULL)
+		c->bucket_prev->bucket_next = c->bucket_next;
+	else
+		buckets[c->largest] = c->bucket_next;
+	if (c->bucket_next != NULL)
+		c->bucket_next->bucket_prev = c->bucket_prev;
+	if (buckets[c->largest] == NULL)
+		bitmap_fill(bucket_map, c->largest, 1, false);
+}
+
+static void bucket_insert(struct chunk *c)
+{
+	c->bucket_prev = NULL;
+	c->bucket_next = buckets[c->largest];
+	if (c->bucket_next != NULL)
+		c->bucket_next->bucket_prev = c;
+	buckets[c->largest] = c;
+	bitmap_fill(bucket_map, c->largest, 1, true);
+}
+
+static void lru_remove(struct chunk *c)
+{
+	if (!c->in_lru)
+		return;
+	if (c->lru_prev != NULL)
+		c->lru_prev->lru_next = c->lru_next;
+	else
+		lru_head = c->lru_next;
+	if (c->lru_next != NULL)
+		c->lru_next->lru_prev = c->lru_prev;
+	else
+		lru_tail = c->lru_prev;
+	c->in_lru = false;
+}
+
+static void lru_append(struct chunk *c)
+{
+	lru_remove(c);
+	c->lru_next = NULL;
+	c->lru_prev = lru_tail;
+	if (lru_tail != NULL)
+		lru_tail->lru_next = c;
+	else
+		lru_head = c;
+	lru_tail = c;
+	c->in_lru = true;
+}
+
+/* ---- free rows --------------------------------------------------------------------------- */
+
+/* The next row of unused pages at or after *FROM; its length, 0 when there is none. */
+static unsigned next_row(const struct chunk *c, unsigned *from)
+{
+	unsigned start = bitmap_next(c->used, *from, c->npages, false);
+	unsigned end;
+
+	if (start >= c->npages)
+		return 0;
+	end = bitmap_next(c->used, start, c->npages, true);
+	*from = start;
+	return end - start;
+}
+
+static unsigned longest_row(const struct chunk *c)
+{
+	unsigned best = 0, from = 0, len;
+
+	while ((len = next_row(c, &from)) > 0) {
+		if (len > best)
+			best = len;
+		from += len;
+	}
+	return best;
+}
+
+/* The start of the tightest row that holds N aligned pages, or -1.  Among equals the one with the
+ * most dirty pages: they are resident already. */
+static int find_row(const struct chunk *c, unsigned n, unsigned align)
+{
+	unsigned from = 0, len, best_len = ~0u, best_dirty = 0;
+	unsigned base_page = (unsigned)(c->base >> PAGE_SHIFT);
+	int best = -1;
+
+	while ((len = next_row(c, &from)) > 0) {
+		unsigned lead = (0u - (base_page + from)) & (align - 1);
+
+		if (lead + n <= len && len <= best_len) {
+			unsigned dirty = bitmap_count(c->dirty, from + lead, n);
+
+			if (len < best_len || dirty > best_dirty) {
+				best = (int)(from + lead);
+				best_len = len;
+				best_dirty = dirty;
+			}
+		}
+		from += len;
+	}
+	return best;
+}
+
+/* Pages [at, at + n) change between used and free; keeps every derived figure. */
+static void set_used(struct chunk *c, unsigned at, unsigned n, bool used)
+{
+	unsigned dirty = bitmap_count(c->dirty, at, n);
+	size_t bytes = (size_t)n << PAGE_SHIFT;
+
+	bucket_remove(c);
+	if (used) {
+		if (c->nfree == c->npages)
+			empty_chunks--;
+		bitmap_fill(c->used, at, n, true);
+		c->nfree -= n;
+		c->ndirty -= dirty;
+		arn_pages.dirty -= (size_t)dirty << PAGE_SHIFT;
+		arn_pages.used += bytes;
+		if (arn_pages.used > arn_pages.peak_used)
+			arn_pages.peak_used = arn_pages.used;
+		if (c->ndirty == 0)
+			lru_remove(c);
+	} else {
+		bitmap_fill(c->dirty, at, n, true);
+		bitmap_fill(c->used, at, n, false);
+		c->nfree += n;
+		c->ndirty += n;
+		arn_pages.dirty += bytes;
+		arn_pages.used -= bytes;
+		if (c->nfree == c->npages)
+			empty_chunks++;
+		lru_append(c);
+	}
+	c->largest = longest_row(c);
+	bucket_insert(c);
+}
+
+/* ---- chunks ------------------------------------------------------------------------------ */
+
+void pages_account_map(size_t n, bool on)
+{
+	if (!on) {
+		arn_pages.mapped -= n;
+		return;
+	}
+	arn_pages.mapped += n;
+	if (arn_pages.mapped > arn_pages.peak_mapped)
+		arn_pages.peak_mapped = arn_pages.mapped;
+}
+
+static struct chunk *chunk_add(uintptr_t base, unsigned npages)
+{
+	struct chunk *c;
+
+	for (c = all_chunks; c != NULL && c->npages != 0; c = c->all_next)
+		;
+	if (c == NULL) {
+		c = meta_get(META_CHUNK, (sizeof *c + ARN_CACHE_LINE - 1) / ARN_CACHE_LINE);
+		if (c == NULL)
+			return NULL;
+		c->all_next = all_chunks;
+		atomic_signal_fence(memory_order_seq_cst);
+		all_chunks = c;
+	}
+	c->base = base;
+	c->nfree = c->largest = (uint16_t)npages;
+	c->ndirty = 0;
+	for (unsigned i = 0; i < CHUNK_WORDS; i++)
+		c->used[i] = c->dirty[i] = 0;
+	c->in_lru = c->huge_pages = false;
+	c->npages = (uint16_t)npages;
+	bucket_insert(c);
+	empty_chunks++;
+	arn_pages.nchunks++;
+	pages_account_map((size_t)npages << PAGE_SHIFT, true);
+	return c;
+}
+
+/* Maps a chunk with a row of NPAGES aligned ones.  While the heap is small, chunks double from the
+ * size of the first; if memory is short, the smallest that serves is tried. */
+static struct chunk *chunk_map(unsigned npages, unsigned align_pages)
+{
+	unsigned want = FIRST_CHUNK_PAGES, need = npages + align_pages - 1;
+	static uintptr_t hint;
+	struct chunk *c;
+	char *p;
+
+	while (want < CHUNK_PAGES && ((size_t)want << PAGE_SHIFT) < arn_pages.mapped)
+		want *= 2;
+	if (want < need)
+		want = need > CHUNK_PAGES ? CHUNK_PAGES : need;
+	for (;;) {
+		size_t bytes = (size_t)want << PAGE_SHIFT;
+		size_t align = want == CHUNK_PAGES ? CHUNK_BYTES : PAGE_BYTES;
+
+		p = os_map_aligned((void *)bits_round_down(hint - bytes, align), bytes, align);
+		if (p != NULL)
+			break;
+		if (want == need || need > CHUNK_PAGES)
+			return NULL;
+		want = need;
+	}
+	hint = (uintptr_t)p;
+	c = pagemap_cover(p, (size_t)want << PAGE_SHIFT) ? chunk_add((uintptr_t)p, want) : NULL;
+	if (c == NULL) {
+		os_unmap(p, (size_t)want << PAGE_SHIFT);
+		return NULL;
+	}
+	if (want == CHUNK_PAGES && arn_options.thp && arn_pages.used >= HUGE_PAGES_FROM) {
+		os_want_huge(p, CHUNK_BYTES);
+		c->huge_pages = true;
+	}
+	return c;
+}
+
+bool pages_boot(void)
+{
+	size_t npages = WINDOW_FIRST >> PAGE_SHIFT;
+	size_t map_bytes = pagemap_bytes(npages);
+	size_t chunk_bytes = (size_t)FIRST_CHUNK_PAGES << PAGE_SHIFT;
+	char *mem = os_map(NULL, map_bytes + chunk_bytes + PAGE_BYTES);
+	uintptr_t base;
+
+	if (mem == NULL)
+		return false;
+	base = bits_round_up((uintptr_t)mem + map_bytes, PAGE_BYTES);
+	/* Room above for what is mapped into holes between libraries; the rest below, where the
+	 * kernel goes on. */
+	pagemap_init(mem, base + chunk_bytes, npages);
+	return chunk_add(base, FIRST_CHUNK_PAGES) != NULL;
+}
+
+/* Drops the contents of one dirty row; false when the kernel keeps them. */
+static bool purge_row(struct chunk *c, unsigned at, unsigned n)
+{
+	/* Our page may be smaller than the OS page: purge whole OS pages only, and keep the rest
+	 * dirty. */
+	unsigned unit = (unsigned)(os_page_bytes() >> PAGE_SHIFT);
+
+	if (unit > 1) {
+		unsigned first = (unsigned)(c->base >> PAGE_SHIFT) + at;
+		unsigned lead = (0u - first) & (unit - 1);
+
+		if (lead >= n)
+			return false;
+		at += lead;
+		n = (n - lead) & ~(unit - 1);
+	}
+	if (n == 0 || !os_purge((void *)(c->base + ((uintptr_t)at << PAGE_SHIFT)),
+				(size_t)n << PAGE_SHIFT))
+		return false;
+	bitmap_fill(c->dirty, at, n, false);
+	c->ndirty -= n;
+	arn_pages.dirty -= (size_t)n << PAGE_SHIFT;
+	arn_pages.purged += (size_t)n << PAGE_SHIFT;
+	return true;
+}
+
+static void chunk_purge(struct chunk *c)
+{
+	unsigned at = 0;
+
+	for (;;) {
+		uint64_t row[CHUNK_WORDS];
+		unsigned end;
+
+		for (unsigned i = 0; i < CHUNK_WORDS; i++)
+			row[i] = c->dirty[i] & ~c->used[i];
+		at = bitmap_next(row, at, c->npages, true);
+		if (at >= c->npages)
+			break;
+		end = bitmap_next(row, at, c->npages, false);
+		purge_row(c, at, end - at);
+		at = end;
+	}
+	lru_remove(c);
+}
+
+/* Unmaps an empty chunk.  False: the kernel refused, and the chunk stays. */
+static bool chunk_release(struct chunk *c)
+{
+	size_t bytes = (size_t)c->npages << PAGE_SHIFT;
+
+	if (!os_unmap((void *)c->base, bytes))
+		return false;
+	bucket_remove(c);
+	lru_remove(c);
+	arn_pages.dirty -= (size_t)c->ndirty << PAGE_SHIFT;
+	arn_pages.purged += (size_t)c->ndirty << PAGE_SHIFT;
+	arn_pages.nchunks--;
+	pages_account_map(bytes, false);
+	empty_chunks--;
+	c->npages = 0;
+	return true;
+}
+
+static void give_back(size_t keep)
+{
+	if (arn_pages.dirty > keep)
+		huge_cache_purge(arn_pages.dirty - keep);
+	while (arn_pages.dirty > keep && lru_head != NULL) {
+		struct chunk *c = lru_head;
+
+		if (c->nfree != c->npages || empty_chunks <= EMPTY_CHUNKS_KEPT || !chunk_release(c))
+			chunk_purge(c);
+	}
+}
+
+size_t pages_dirty_limit(void)
+{
+	return (arn_pages.used >> DIRTY_SHIFT) + arn_options.dirty_kib * KIB;
+}
+
+void pages_settle(void)
+{
+	size_t limit = pages_dirty_limit();
+
+	if (unlikely(arn_pages.dirty > limit))
+		give_back(limit);
+}
+
+size_t pages_trim(size_t keep)
+{
+	size_t before;
+
+	lock_take(&arn_pages_lock);
+	before = arn_pages.purged;
+	give_back(keep);
+	before = arn_pages.purged - before;
+	lock_drop(&arn_pages_lock);
+	return before;
+}
+
+/* ---- spans ------------------------------------------------------------------------------- */
+
+static struct chunk *find_chunk(unsigned n, unsigned align, int *at)
+{
+	unsigned from = n + align - 1;
+	struct chunk *c;
+
+	if (from > CHUNK_PAGES)
+		from = CHUNK_PAGES;
+	from = bitmap_next(bucket_map, from, CHUNK_PAGES + 1, true);
+	if (from <= CHUNK_PAGES) {
+		*at = find_row(buckets[from], n, align);
+		if (*at >= 0)
+			return buckets[from];
+	}
+	c = chunk_map(n, align);
+	if (c != NULL)
+		*at = find_row(c, n, align);
+	return c != NULL && *at >= 0 ? c : NULL;
+}
+
+bool pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t first, uint32_t rest)
+{
+	struct chunk *c;
+	int at = -1;
+
+	lock_take(&arn_pages_lock);
+	c = find_chunk(npages, align_pages, &at);
+	if (c == NULL) {
+		lock_drop(&arn_pages_lock);
+		return false;
+	}
+	r->base = c->base + ((uintptr_t)at << PAGE_SHIFT);
+	r->chunk = c;
+	r->npages = (uint16_t)npages;
+	r->size = (size_t)npages << PAGE_SHIFT;
+	r->zero = bitmap_count(c->dirty, (unsigned)at, npages) == 0;
+	set_used(c, (unsigned)at, npages, true);
+	if (r->state == RUN_LARGE)
+		arn_pages.large += r->size;
+	pagemap_set((void *)r->base, npages, first, rest, r);
+	lock_drop(&arn_pages_lock);
+	return true;
+}
+
+static unsigned page_in_chunk(const struct run *r)
+{
+	return (unsigned)((r->base - r->chunk->base) >> PAGE_SHIFT);
+}
+
+void pages_put(struct run *r)
+{
+	lock_take(&arn_pages_lock);
+	pagemap_set((void *)r->base, r->npages, 0, 0, NULL);
+	set_used(r->chunk, page_in_chunk(r), r->npages, false);
+	if (r->state == RUN_LARGE)
+		arn_pages.large -= r->size;
+	pages_settle();
+	lock_drop(&arn_pages_lock);
+}
+
+bool pages_resize(struct run *r, unsigned npages)
+{
+	unsigned at = page_in_chunk(r), old = r->npages;
+	struct chunk *c = r->chunk;
+	bool ok = true;
+
+	lock_take(&arn_pages_lock);
+	if (npages < old) {
+		pagemap_set((char *)r->base + ((size_t)npages << PAGE_SHIFT), old - npages, 0, 0,
+			    NULL);
+		set_used(c, at + npages, old - npages, false);
+		pages_settle();
+	} else if (at + npages <= c->npages &&
+		   bitmap_next(c->used, at + old, at + npages, true) == at + npages) {
+		set_used(c, at + old, npages - old, true);
+		pagemap_set((char *)r->base + r->size, npages - old, INFO_INNER, INFO_INNER, r);
+	} else {
+		ok = false;
+	}
+	if (ok) {
+		arn_pages.large -= r->size;
+		arn_pages.large += (size_t)npages << PAGE_SHIFT;
+		r->npages = (uint16_t)npages;
+		r->size = (size_t)npages << PAGE_SHIFT;
+	}
+	lock_drop(&arn_pages_lock);
+	return ok;
+}
+
+bool pages_contain(const void *p)
+{
+	bool found = false;
+
+	lock_take(&arn_pages_lock);
+	for (struct chunk *c = all_chunks; c != NULL && !found; c = c->all_next)
+		found = (uintptr_t)p - c->base < (size_t)c->npages << PAGE_SHIFT;
+	lock_drop(&arn_pages_lock);
+	return found;
+}
+
+/* ---- fork and checking ------------------------------------------------------------------- */
+
+static void chunk_derive(struct chunk *c)
+{
+	c->nfree = (uint16_t)(c->npages - bitmap_count(c->used, 0, c->npages));
+	c->ndirty = 0;
+	for (unsigned i = 0; i < CHUNK_WORDS; i++)
+		c->ndirty += bits_popcount(c->dirty[i] & ~c->used[i]);
+	c->largest = (uint16_t)longest_row(c);
+}
+
+void pages_fork_child(void)
+{
+	size_t used = 0, dirty = 0;
+
+	if (!lock_reset(&arn_pages_lock))
+		return;
+	huge_fork_child();
+	lru_head = lru_tail = NULL;
+	empty_chunks = 0;
+	for (unsigned i = 0; i <= CHUNK_PAGES; i++)
+		buckets[i] = NULL;
+	for (unsigned i = 0; i < BUCKET_WORDS; i++)
+		bucket_map[i] = 0;
+	for (struct chunk *c = all_chunks; c != NULL; c = c->all_next) {
+		if (c->npages == 0)
+			continue;
+		chunk_derive(c);
+		c->in_lru = false;
+		bucket_insert(c);
+		if (c->ndirty > 0)
+			lru_append(c);
+		if (c->nfree == c->npages)
+			empty_chunks++;
+		used += (size_t)(c->npages - c->nfree) << PAGE_SHIFT;
+		dirty += (size_t)c->ndirty << PAGE_SHIFT;
+	}
+	arn_pages.used = used + arn_pages.huge;
+	arn_pages.dirty = dirty + arn_pages.huge_cached;
+}
+
+bool pages_check(void)
+{
+	size_t used = 0, dirty = 0;
+	bool ok = true;
+
+	lock_take(&arn_pages_lock);
+	for (struct chunk *c = all_chunks; c != NULL; c = c->all_next) {
+		struct chunk copy = *c;
+
+		if (c->npages == 0)
+			continue;
+		chunk_derive(&copy);
+		ok &= copy.nfree == c->nfree && copy.ndirty == c->ndirty &&
+		      copy.largest == c->largest;
+		used += (size_t)(c->npages - c->nfree) << PAGE_SHIFT;
+		dirty += (size_t)c->ndirty << PAGE_SHIFT;
+	}
+	ok &= used + arn_pages.huge == arn_pages.used;
+	ok &= dirty + arn_pages.huge_cached == arn_pages.dirty;
+	lock_drop(&arn_pages_lock);
+	return ok;
+}

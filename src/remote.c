@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * remote.c - frees into the heap of another thread.  Layer heap.
+ *
+ * A freed region becomes a bit in a remote word of its run.  Who makes a word leave zero queues the
+ * run on its owner's list, once; the owner takes the list when it wants regions.  The protocol:
+ *
+ *     freer      R1  old = fetch_or(word, mask)
+ *                R2  if old == 0 and exchange(queued, 1) == 0: push the run
+ *     collector  C1  take the whole list with exchange(head, NULL)
+ *                C2  for each run: exchange(queued, 0)
+ *                C3  for each word: exchange(word, 0)
+ *
+ * A bit set after C3 finds the word at zero, so R2 runs after C2 and queues again.  A bit set
+ * before C3 is taken by C3; its R2 may queue the run with nothing in it, which is harmless.  All of
+ * R1, R2, C2, C3 are read-modify-writes with acquire and release, so C2 cannot sink below C3.
+ *
+ * R2 may come so late that the run serves another heap by then: its list is then the wrong one.
+ * Who takes a run from a list looks at its owner, and passes it on.  Runs and heaps are
+ * type-stable, so looking is always allowed.
+ *
+ * Regions to 1 KiB are gathered first, in a table of the freeing thread, one slot per word: one
+ * atomic operation for up to 64 frees.  A slot's mask is cleared before its word changes, and set
+ * after, with `combining` raised around: a child forked in between leaves the table alone.
+ */
+#include "fatal.h"
+#include "heap.h"
+#include "pagemap.h"
+#include "run_ops.h"
+
+static void push(struct heap *owner, struct run *r)
+{
+	struct run *head = atomic_load_explicit(&owner->remote_head, memory_order_relaxed);
+
+	do {
+		atomic_store_explicit(&r->remote_next, head, memory_order_relaxed);
+		/* Release pairs with the acquire exchange in heap_collect(). */
+	} while (!atomic_compare_exchange_weak_explicit(&owner->remote_head, &head, r,
+							memory_order_release,
+							memory_order_relaxed));
+}
+
+static void queue(struct run *r, uint32_t owner_id)
+{
+	struct heap *owner = owner_id != 0 ? heap_by_id(owner_id) : NULL;
+
+	if (owner != NULL &&
+	    atomic_exchange_explicit(&r->remote_queued, 1, memory_order_acq_rel) == 0)
+		push(owner, r);
+}
+
+/* Sets the bits of MASK in remote word W of R. */
+static void apply(struct run *r, unsigned w, uint64_t mask)
+{
+	uint32_t owner_id = atomic_load_explicit(&r->owner, memory_order_relaxed);
+	struct heap *owner = heap_by_id(owner_id);
+	size_t bytes = bits_popcount(mask) * (size_t)arn_class[r->cls].size;
+	uint64_t old = atomic_fetch_or_explicit(&run_remote(r)[w], mask, memory_order_acq_rel);
+
+	if (unlikely((old & mask) != 0))
+		arn_crime(CRIME_DOUBLE_FREE, run_region(r, w * WORD_BITS + bits_ctz(old & mask)));
+	if (old == 0)
+		queue(r, owner_id);
+	/* R may be gone from here on; heaps stay. */
+	bytes += atomic_fetch_add_explicit(&owner->remote_bytes, bytes, memory_order_relaxed);
+	if (unlikely(bytes >= (owner->parked ? HELP_BYTES / 16 : HELP_BYTES)) &&
+	    owner->kind == HEAP_THREAD && lock_try(&owner->lock)) {
+		heap_collect(owner);
+		lock_drop(&owner->lock);
+	}
+}
+
+void heap_collect(struct heap *h)
+{
+	/* Acquire pairs with the release in push(). */
+	struct run *r = atomic_exchange_explicit(&h->remote_head, NULL, memory_order_acquire);
+	struct run *next;
+
+	atomic_store_explicit(&h->remote_bytes, 0, memory_order_relaxed);
+	for (; r != NULL; r = next) {
+		uint32_t owner;
+		unsigned n = 0;
+
+		next = atomic_load_explicit(&r->remote_next, memory_order_relaxed);
+		atomic_exchange_explicit(&r->remote_queued, 0, memory_order_acq_rel);
+		owner = atomic_load_explicit(&r->owner, memory_order_relaxed);
+		if (unlikely(owner != h->id)) {
+			/* A late push: the run has another owner now, who may have missed a word
+			 * that left zero while the run was queued here. */
+			queue(r, owner);
+			continue;
+		}
+		for (unsigned w = 0; w < r->nwords; w++) {
+			_Atomic uint64_t *word = &run_remote(r)[w];
+			uint64_t mask, twice;
+
+			if (atomic_load_explicit(word, memory_order_relaxed) == 0)
+				continue;
+			mask = atomic_exchange_explicit(word, 0, memory_order_acq_rel);
+			twice = run_merge(r, w, mask);
+			if (unlikely(twice != 0))
+				arn_crime(CRIME_DOUBLE_FREE,
+					  run_region(r, w * WORD_BITS + bits_ctz(twice)));
+			n += bits_popcount(mask);
+		}
+		if (n > 0) {
+			h->bins[r->cls].out -= n;
+			heap_run_freed(h, r);
+		}
+	}
+}
+
+static void slot_send(struct combine_slot *s)
+{
+	uint64_t mask = s->mask;
+
+	s->mask = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (mask != 0)
+		apply(s->run, s->word, mask);
+}
+
+static struct combine_slot *slot_of(struct combine *c, const struct run *r, unsigned w)
+{
+	/* Slots of runs are 64 bytes apart, and words of one run count up. */
+	return &c->slots[((uintptr_t)r / ARN_CACHE_LINE + w) % COMBINE_SLOTS];
+}
+
+void remote_free(struct heap *me, struct run *r, void *p)
+{
+	int region = run_region_of(r, p);
+	struct combine_slot *s;
+	unsigned w;
+	uint64_t bit;
+
+	if (unlikely(region < 0))
+		arn_crime(CRIME_INTERIOR, p);
+	w = (unsigned)region / WORD_BITS;
+	bit = 1ull << (region % WORD_BITS);
+	if (me->combine == NULL && me->kind == HEAP_THREAD)
+		me->combine = meta_get(META_COMBINE, sizeof *me->combine / ARN_CACHE_LINE);
+	if (me->combine == NULL || me->kind != HEAP_THREAD ||
+	    arn_class[r->cls].size > COMBINE_SIZE_MAX) {
+		apply(r, w, bit);
+		return;
+	}
+	s = slot_of(me->combine, r, w);
+	me->combining = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (s->mask == 0 || s->run != r || s->word != w) {
+		slot_send(s);
+		s->run = r;
+		s->word = w;
+		atomic_signal_fence(memory_order_seq_cst);
+	} else if (unlikely((s->mask & bit) != 0)) {
+		arn_crime(CRIME_DOUBLE_FREE, p);
+	}
+	s->mask |= bit;
+	if (s->mask == ~0ull)
+		slot_send(s);
+	atomic_signal_fence(memory_order_seq_cst);
+	me->combining = false;
+}
+
+void remote_flush(struct heap *me)
+{
+	if (me->combine == NULL)
+		return;
+	me->combining = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	for (unsigned i = 0; i < COMBINE_SLOTS; i++)
+		slot_send(&me->combine->slots[i]);
+	atomic_signal_fence(memory_order_seq_cst);
+	me->combining = false;
+}
+
+size_t remote_pending(const struct heap *me)
+{
+	size_t bytes = 0;
+
+	if (me->combine == NULL)
+		return 0;
+	for (unsigned i = 0; i < COMBINE_SLOTS; i++) {
+		const struct combine_slot *s = &me->combine->slots[i];
+
+		if (s->mask != 0)
+			bytes += bits_popcount(s->mask) * (size_t)arn_class[s->run->cls].size;
+	}
+	return bytes;
+}

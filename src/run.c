@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run.c - the regions of a run.  Layer run; under the lock of the owning heap.
+ */
+#include "run_ops.h"
+
+#include "fatal.h"
+#include "pages.h"
+
+struct run *run_new(unsigned cls, unsigned npages, uint32_t owner)
+{
+	unsigned nregions = (unsigned)((npages << PAGE_SHIFT) / arn_class[cls].size);
+	uint32_t info = cls | owner << INFO_CLASS_BITS;
+	struct run *r;
+
+	if (nregions > RUN_REGIONS_MAX)
+		nregions = RUN_REGIONS_MAX;
+	r = run_slot_get(nregions);
+	if (r == NULL)
+		return NULL;
+	for (unsigned i = 0; i < r->nwords; i++)
+		r->bits[i] = ~0ull;
+	if (nregions % WORD_BITS != 0)
+		r->bits[r->nwords - 1] = bits_low(nregions % WORD_BITS);
+	r->cls = (uint8_t)cls;
+	r->nfree = (uint16_t)nregions;
+	r->first = 0;
+	r->listed = false;
+	r->state = RUN_SMALL;
+	atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
+	if (!pages_get(r, npages, 1, info, info)) {
+		run_slot_put(r);
+		return NULL;
+	}
+	return r;
+}
+
+void run_release(struct run *r)
+{
+	ARN_ASSERT(r->state != RUN_SMALL || r->nfree == r->nregions);
+	pages_put(r);
+	run_slot_put(r);
+}
+
+unsigned run_take(struct run *r, void **end, unsigned want)
+{
+	size_t size = arn_class[r->cls].size;
+	unsigned got = 0, w = r->first;
+
+	if (want > r->nfree)
+		want = r->nfree;
+	while (got < want) {
+		uint64_t bits = r->bits[w];
+		uintptr_t word_base = r->base + (size_t)w * WORD_BITS * size;
+
+		while (bits != 0 && got < want) {
+			*--end = (void *)(word_base + bits_ctz(bits) * size);
+			bits &= bits - 1;
+			got++;
+		}
+		r->bits[w] = bits;
+		if (bits == 0)
+			w++;
+	}
+	r->first = (uint16_t)w;
+	r->nfree -= (uint16_t)got;
+	return got;
+}
+
+uint64_t run_merge(struct run *r, unsigned w, uint64_t mask)
+{
+	uint64_t twice = r->bits[w] & mask;
+
+	r->bits[w] |= mask;
+	r->nfree += (uint16_t)bits_popcount(mask & ~twice);
+	if (w < r->first)
+		r->first = (uint16_t)w;
+	return twice;
+}
+
+bool run_check(const struct run *r)
+{
+	unsigned n = 0, remote = 0;
+	bool ok = true;
+
+	for (unsigned i = 0; i < r->nwords; i++) {
+		uint64_t theirs = atomic_load_explicit(&run_remote((struct run *)r)[i],
+						       memory_order_relaxed);
+
+		n += bits_popcount(r->bits[i]);
+		remote += bits_popcount(theirs);
+		ok &= (r->bits[i] & theirs) == 0;
+		ok &= i >= r->first || r->bits[i] == 0;
+	}
+	return ok && n == r->nfree && n + remote <= r->nregions;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run.h - the descriptor of a span of pages in use: a run (= slab) of small regions, one large
+ * block, or one huge block.  Layer pages (the struct), layer run (run.c, its regions).
+ *
+ * For a run of small regions, under the lock of the owning heap:
+ *     nregions == nfree + (regions in tcaches, combining tables or the program) + remote bits set
+ *     nfree    == number of bits set in bits[0 .. nwords)
+ * bits[nwords .. 2 * nwords) are the remote words: a thread that does not own the run sets a bit
+ * there, with one atomic operation, for each region it frees; the owner takes them with an
+ * exchange.  The two bits of a region are never both set.
+ * When a run is given back (nfree == nregions) its remote words are zero.
+ *
+ *       region 0   region 1   region 2            nregions-1    unused tail
+ *     +----------+----------+----------+-- ... --+-----------+--------------+
+ *     ^ base                                                                ^ base + npages * 16 KiB
+ *
+ * The slot is type-stable.  A thread that set a remote bit may queue the run a moment later, when
+ * the slot already serves another heap: so remote_queued and remote_next are never initialised, and
+ * who takes a run from a queue verifies its owner (remote.c).
+ */
+#ifndef ARN_RUN_H
+#define ARN_RUN_H
+
+#include "bits.h"
+#include "compiler.h"
+#include "meta.h"
+#include "tuning.h"
+
+struct chunk;
+
+enum run_state {
+	RUN_UNUSED, /* a slot without pages */
+	RUN_SMALL,
+	RUN_LARGE,
+	RUN_HUGE,
+};
+
+struct run {
+	/* First line: who and where; lists (under the owner's lock, huge: pages_lock). */
+	struct run *next, *prev;
+	struct run *sib_next, *sib_prev;  /* large and huge blocks of a shared heap */
+	struct chunk *chunk;              /* NULL for a huge block */
+	struct run *_Atomic remote_next;  /* link of the queue it is in */
+	_Atomic uint32_t remote_queued;   /* 1 from before the push until after the pop */
+	size_t size;                      /* large: bytes of the span; huge: bytes mapped */
+	/* Second line: all that a flush touches, up to 256 regions. */
+	uintptr_t base __attribute__((aligned(ARN_CACHE_LINE)));
+	_Atomic uint32_t owner;           /* heap id; changes only between lives */
+	uint16_t nfree;
+	uint16_t nregions;
+	uint16_t first;                   /* no word below this one has a free bit */
+	uint8_t cls;
+	uint8_t state;
+	uint8_t nwords;
+	bool listed;                      /* in its bin's list of runs with free regions */
+	bool zero;                        /* the span was never written when it was handed out */
+	uint8_t lines;                    /* of this slot */
+	uint16_t npages;
+	uint64_t bits[];
+};
+
+_Static_assert(offsetof(struct run, base) == 64, "two lines");
+_Static_assert(offsetof(struct run, next) == 0, "meta.c links free slots by the first word");
+
+static inline _Atomic uint64_t *run_remote(struct run *r)
+{
+	return (_Atomic uint64_t *)&r->bits[r->nwords];
+}
+
+/* Lines of a slot for NWORDS words of bitmap, local and remote. */
+static inline unsigned run_lines(unsigned nwords)
+{
+	return (unsigned)((offsetof(struct run, bits) + 16 * nwords + ARN_CACHE_LINE - 1) /
+			  ARN_CACHE_LINE);
+}
+
+/* A slot, or NULL.  It has its lines and nwords; state is RUN_UNUSED. */
+struct run *run_slot_get(unsigned nregions);
+void run_slot_put(struct run *r);
+
+#endif

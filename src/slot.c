@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * slot.c - getting and putting back the descriptors that run.h defines.  Layer pages.
+ */
+#include "run.h"
+
+struct run *run_slot_get(unsigned nregions)
+{
+	unsigned nwords = (nregions + WORD_BITS - 1) / WORD_BITS;
+	unsigned lines = run_lines(nwords);
+	struct run *r = meta_get(META_RUN + lines, lines);
+
+	if (r == NULL)
+		return NULL;
+	r->lines = (uint8_t)lines;
+	r->nwords = (uint8_t)nwords;
+	r->nregions = (uint16_t)nregions;
+	return r;
+}
+
+void run_slot_put(struct run *r)
+{
+	r->state = RUN_UNUSED;
+	/* Relaxed: a late push reads it only to find that it should not have come here. */
+	atomic_store_explicit(&r->owner, 0, memory_order_relaxed);
+	meta_put(META_RUN + r->lines, r);
+}

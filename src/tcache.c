@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tcache.c - refilling, growing and flushing the arrays of a thread's tcache.  Layer tcache.
+ *
+ * An array of 2^k pointers: the NULL sentinel, then room for 2^k - 1.  It grows on overflow, so
+ * that its size follows the program's swing, and only at its largest flushes its older half: the
+ * regions at the bottom have waited longest, those at the top are warm in the CPU's cache.
+ */
+#include "tcache.h"
+
+#include "tcache_inl.h"
+
+#define POINTERS_PER_LINE (ARN_CACHE_LINE / sizeof(void *))
+
+/* The largest 2^k - 1 that is at most N. */
+static unsigned cap_floor(unsigned n)
+{
+	return (1u << bits_log2(n + 1)) - 1;
+}
+
+static unsigned array_kind(unsigned cap)
+{
+	return META_ARRAY + bits_log2((cap + 1) / POINTERS_PER_LINE);
+}
+
+static unsigned cap_max(unsigned cls)
+{
+	return cap_floor(arn_class[cls].cache_max);
+}
+
+/* With h->lock held: a child forked in between leaves the heap alone.  Gives bin CLS an array for CAP pointers with the old contents.  False: no memory, no change. */
+static bool array_set(struct heap *h, unsigned cls, unsigned cap)
+{
+	struct bin *b = &h->bins[cls];
+	void **old = b->base;
+	size_t n = tcache_count(h, cls);
+	void **a = meta_get(array_kind(cap), (cap + 1) / POINTERS_PER_LINE);
+
+	if (a == NULL)
+		return false;
+	*a++ = NULL;
+	for (size_t i = 0; i < n; i++)
+		a[i] = old[i];
+	h->top[cls] = a + n;
+	h->limit[cls] = a + cap;
+	b->base = a;
+	if (old != NULL)
+		meta_put(array_kind(b->cap), old - 1);
+	b->cap = (uint16_t)cap;
+	return true;
+}
+
+static bool array_first(struct heap *h, unsigned cls)
+{
+	unsigned cap = cap_max(cls);
+
+	if (cap > TCACHE_CAP_FIRST)
+		cap = TCACHE_CAP_FIRST - 1;
+	if (!array_set(h, cls, cap))
+		return false;
+	h->bins[cls].want = REFILL_FIRST;
+	return true;
+}
+
+/* With h->lock held.  Fills the empty bin and pops one region. */
+static void *refill(struct heap *h, unsigned cls)
+{
+	struct bin *b = &h->bins[cls];
+	unsigned want, got;
+	void *p = NULL;
+
+	if (b->base == NULL && !array_first(h, cls)) {
+		/* No memory for an array: one region at a time. */
+		heap_take(h, cls, &p + 1, 1);
+		return p;
+	}
+	want = b->want;
+	if (want > arn_class[cls].refill_max)
+		want = arn_class[cls].refill_max;
+	if (want > b->cap)
+		want = b->cap;
+	got = heap_take(h, cls, b->base + want, want);
+	if (got == 0)
+		return NULL;
+	if (got < want)
+		__builtin_memmove(b->base, b->base + want - got, got * sizeof *b->base);
+	else if (b->want < arn_class[cls].refill_max)
+		b->want *= 2;
+	p = b->base[got - 1];
+	h->top[cls] = b->base + got - 1;
+	return p;
+}
+
+ARN_SLOW void *tcache_refill_slow(struct heap *h, unsigned cls)
+{
+	void *p;
+
+	lock_take(&h->lock);
+	p = refill(h, cls);
+	lock_drop(&h->lock);
+	return p;
+}
+
+/* With h->lock held.  Flushes the N oldest regions of a bin. */
+static void flush(struct heap *h, unsigned cls, size_t n)
+{
+	struct bin *b = &h->bins[cls];
+	size_t kept = tcache_count(h, cls) - n;
+
+	heap_give(h, cls, b->base, (unsigned)n);
+	__builtin_memmove(b->base, b->base + n, kept * sizeof *b->base);
+	h->top[cls] = b->base + kept;
+}
+
+ARN_SLOW void tcache_overflow_slow(struct heap *h, unsigned cls, void *p)
+{
+	struct bin *b = &h->bins[cls];
+
+	lock_take(&h->lock);
+	if (b->base == NULL && !array_first(h, cls)) {
+		heap_give(h, cls, &p, 1);
+		lock_drop(&h->lock);
+		return;
+	}
+	if (h->top[cls] == h->limit[cls] &&
+	    !(b->cap < cap_max(cls) && array_set(h, cls, 2 * b->cap + 1u)))
+		flush(h, cls, (b->cap + 1u) / 2);
+	lock_drop(&h->lock);
+	*h->top[cls] = p;
+	h->top[cls]++;
+}
+
+void tcache_flush_all(struct heap *h)
+{
+	remote_flush(h);
+	lock_take(&h->lock);
+	for (unsigned c = 1; c < NCLASSES; c++) {
+		size_t n = tcache_count(h, c);
+
+		if (n > 0)
+			flush(h, c, n);
+	}
+	if (atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL)
+		heap_collect(h);
+	lock_drop(&h->lock);
+}

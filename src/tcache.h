@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tcache.h - the slow half of the tcache, and which heap a thread has.  Layer tcache.
+ */
+#ifndef ARN_TCACHE_H
+#define ARN_TCACHE_H
+
+#include "heap.h"
+
+/* The calling thread's heap, adopted from the waiting queue or new; a shared heap after the thread
+ * has ended its own, or when no heap can be had; NULL only out of memory. */
+struct heap *thread_heap_slow(void);
+
+/* Gives every cached region of H back to its runs, and sends what it has gathered for others.
+ * Only the owner. */
+void tcache_flush_all(struct heap *h);
+
+/* Pops a region of class CLS after a refill, or NULL. */
+void *tcache_refill_slow(struct heap *h, unsigned cls);
+/* Pushes P into a full bin: grows its array, or flushes the older half first. */
+void tcache_overflow_slow(struct heap *h, unsigned cls, void *p);
+
+/* Regions of class CLS in H's tcache; exact for the owner. */
+static inline size_t tcache_count(const struct heap *h, unsigned cls)
+{
+	return h->bins[cls].base == NULL ? 0 : (size_t)(h->top[cls] - h->bins[cls].base);
+}
+
+/* Set up by the constructor: what runs in a thread that ends. */
+void thread_init(void);
+/* Waits in no lock: see fork.c. */
+void thread_fork_child(void);
+/* Heaps on the waiting queue. */
+size_t thread_parked(void);
+
+/* A new shared heap, or NULL; and its end. */
+struct heap *thread_shared_new(void);
+void thread_shared_free(struct heap *h);
+bool thread_is_arena(const struct heap *h);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tcache_inl.h - THE fast path: malloc and free of a small block by the thread that owns it.
+ * Layer tcache.  Newcomers start here; everything else is reached through the two _slow calls.
+ *
+ *   malloc  size -> class -> pop the top pointer of the class's array; NULL is the sentinel under
+ *           an empty one.
+ *   free    address -> info of its page -> "a small region of my own heap?" -> push.
+ *
+ * The path knows no modes, no options and no statistics.  A heap whose bins look empty and full
+ * sends every call to the slow half; that is how a thread without a heap works.  On x86-64 a
+ * malloc(16) / free pair is 34 instructions (bench/pair-count).
+ */
+#ifndef ARN_TCACHE_INL_H
+#define ARN_TCACHE_INL_H
+
+#include "heap.h"
+#include "pagemap.h"
+
+extern ARN_TLS struct heap *arn_heap ARN_HIDDEN;
+
+/* errno is ENOMEM when they return NULL; SIZE may be anything. */
+void *arn_malloc_slow(size_t size);
+/* Everything that is no plain push: NULL, a full bin, another heap's, large, huge, a crime. */
+void arn_free_slow(void *p);
+
+ARN_HOT void *tcache_pop(struct heap *h, size_t cls, size_t size)
+{
+	void ***top = &h->top[cls];
+	void *p = (*top)[-1];
+
+	if (unlikely(p == NULL))
+		return arn_malloc_slow(size);
+	ARN_FORGET(*top);
+	--*top;
+	return p;
+}
+
+ARN_HOT void *tcache_malloc(size_t size)
+{
+	struct heap *h = arn_heap;
+
+	if (likely(size <= DIRECT_MAX))
+		return tcache_pop(h, sizeclass_direct(size), size);
+	if (likely(size <= SMALL_MAX))
+		return tcache_pop(h, sizeclass_medium(size), size);
+	return arn_malloc_slow(size);
+}
+
+ARN_HOT void tcache_free(void *p)
+{
+	page_info *m = pagemap_now();
+	uintptr_t off = pagemap_offset(m, p);
+	struct heap *h = arn_heap;
+	void **top;
+	uint32_t c;
+
+	if (unlikely(!pagemap_covers(m, off)))
+		goto slow;
+	c = pagemap_info_at(m, off) ^ h->info;
+	if (unlikely(c >= NCLASSES))
+		goto slow;
+	top = h->top[c];
+	/* A region freed twice in a row; one that the sentinel cannot equal. */
+	if (unlikely(top[-1] == p || top >= h->limit[c]))
+		goto slow;
+	*top = p;
+	ARN_FORGET(h->top[c]);
+	h->top[c]++;
+	return;
+slow:
+	arn_free_slow(p);
+}
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * thread.c - which heap a thread has, and the waiting queue.  Layer tcache; owns threads_lock.
+ *
+ * A thread gets its heap at its first malloc: the one that was parked last (its pages are warm), or
+ * a new one.  When the thread ends the heap is emptied of cached regions and parked.  TSD
+ * destructors of others may still allocate, in any of the four rounds, so the heap is parked in the
+ * last one; what comes even later (libc frees what it holds for the thread) is served by one shared
+ * heap under its lock, and no heap is made anew.
+ *
+ * A lock guards the queue, not a compare-and-swap: a heap that is adopted and parked again between
+ * another thread's load and swap would be given to two (ABA).  A forked child resets the lock; the
+ * queue is whole at every store.
+ */
+#include <limits.h>
+#include <pthread.h>
+
+#include "init.h"
+#include "tcache.h"
+#include "tcache_inl.h"
+
+ARN_TLS struct heap *arn_heap = &arn_heap_none;
+
+static struct lock threads_lock;
+static struct heap *queue;    /* parked heaps, last one first */
+static size_t queue_n;
+static struct heap *ended;    /* the shared heap of threads that have ended */
+static struct heap *shared_free_list;
+static pthread_key_t key;
+static bool key_made;
+static bool orphans;          /* this process was forked; heaps of lost threads are not queued yet */
+static struct heap *survivor; /* the heap of the thread that forked */
+
+/* pthread keys have at least four rounds of destructors. */
+#define ROUNDS PTHREAD_DESTRUCTOR_ITERATIONS
+
+/* With threads_lock held.  Queues the heaps of threads that did not survive a fork. */
+static void queue_orphans(void)
+{
+	for (struct heap *h = heap_first(); h != NULL; h = h->all_next) {
+		if (h->kind != HEAP_THREAD || h->parked || h == survivor)
+			continue;
+		/* Caught between the stores of a slot: what it gathered is lost. */
+		if (h->combining)
+			h->combine = NULL;
+		h->combining = false;
+		h->parked = true;
+		h->parked_next = queue;
+		queue = h;
+		queue_n++;
+	}
+	orphans = false;
+}
+
+static struct heap *adopt(void)
+{
+	struct heap *h;
+
+	lock_take(&threads_lock);
+	if (unlikely(orphans))
+		queue_orphans();
+	h = queue;
+	if (h != NULL) {
+		queue = h->parked_next;
+		queue_n--;
+		h->parked = false;
+		h->rounds = 0;
+	} else {
+		h = heap_new(HEAP_THREAD);
+		/* Out of memory: all such threads share one heap, if even that can be had. */
+		if (h == NULL)
+			h = ended;
+	}
+	lock_drop(&threads_lock);
+	return h;
+}
+
+static void park(struct heap *h)
+{
+	lock_take(&threads_lock);
+	h->parked = true;
+	h->parked_next = queue;
+	queue = h;
+	queue_n++;
+	lock_drop(&threads_lock);
+}
+
+static void thread_end(void *arg)
+{
+	struct heap *h = arg;
+
+	if (h != arn_heap)
+		return;
+	if (++h->rounds < ROUNDS && pthread_setspecific(key, h) == 0)
+		return;
+	lock_take(&threads_lock);
+	if (ended == NULL)
+		ended = heap_new(HEAP_SHARED);
+	lock_drop(&threads_lock);
+	tcache_flush_all(h);
+	arn_heap = ended != NULL ? ended : &arn_heap_none;
+	park(h);
+}
+
+void thread_init(void)
+{
+	if (!key_made)
+		key_made = pthread_key_create(&key, thread_end) == 0;
+}
+
+ARN_SLOW struct heap *thread_heap_slow(void)
+{
+	struct heap *h = arn_heap;
+
+	if (h->kind != HEAP_NONE)
+		return h;
+	if (!arn_boot())
+		return NULL;
+	h = adopt();
+	if (h == NULL)
+		return NULL;
+	arn_heap = h;
+	/* The heap is in place before this: pthread_setspecific may call calloc.  A thread that runs
+	 * before our constructor is the first one, whose heap need not be parked. */
+	if (h->kind == HEAP_THREAD && key_made)
+		pthread_setspecific(key, h);
+	return h;
+}
+
+size_t thread_parked(void)
+{
+	return queue_n;
+}
+
+struct heap *thread_shared_new(void)
+{
+	struct heap *h;
+
+	if (!arn_boot())
+		return NULL;
+	lock_take(&threads_lock);
+	h = shared_free_list;
+	if (h != NULL)
+		shared_free_list = h->parked_next;
+	else
+		h = heap_new(HEAP_SHARED);
+	if (h != NULL)
+		h->parked = false;
+	lock_drop(&threads_lock);
+	return h;
+}
+
+void thread_shared_free(struct heap *h)
+{
+	lock_take(&threads_lock);
+	h->parked = true;
+	h->parked_next = shared_free_list;
+	shared_free_list = h;
+	lock_drop(&threads_lock);
+}
+
+bool thread_is_arena(const struct heap *h)
+{
+	return h != ended && !h->parked;
+}
+
+/* In the child of fork only one thread is left.  Heaps that were at rest wait for adoption; one
+ * whose lock was held is in an unknown state and is left alone, but frees into it stay legal.
+ * Most children exec at once: nothing is written to a heap at rest, which would copy its page. */
+void thread_fork_child(void)
+{
+	struct heap *mine = arn_heap;
+
+	lock_reset(&threads_lock);
+	for (struct heap *h = heap_first(); h != NULL; h = h->all_next) {
+		if (!lock_is_held(&h->lock))
+			continue;
+		lock_reset(&h->lock);
+		if (h->kind == HEAP_SHARED) {
+			heap_renew(h);
+		} else if (h->kind == HEAP_THREAD) {
+			/* Also our own, when a signal handler that interrupted malloc forks. */
+			h->kind = HEAP_LOST;
+			if (h == mine)
+				arn_heap = &arn_heap_none;
+		}
+	}
+	survivor = arn_heap;
+	orphans = heap_count() > 1;
+}
