@@ -28,7 +28,8 @@ tools_arena_preload_arena_preload_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \
 tools_arena_preload_arena_preload_LDFLAGS = $(AM_LDFLAGS) -all-static
 
 # What enable runs under the library, so it must be dynamic; the module is opened
-# with RTLD_DEEPBIND from the program's own directory.
+# with RTLD_DEEPBIND from the program's own directory.  Not an LTLIBRARY, which would
+# install a .la file beside it.
 arenalibexecdir = $(libexecdir)/arena
 arenalibexec_PROGRAMS = \
 	tools/arena-preload/preload-check \
@@ -40,7 +41,8 @@ tools_arena_preload_preload_check_LDADD = -lpthread -ldl
 
 tools_arena_preload_preload_check_module_so_SOURCES = tools/arena-preload/preload-check-module.c
 tools_arena_preload_preload_check_module_so_CFLAGS = $(AM_CFLAGS) -fPIC
-tools_arena_preload_preload_check_module_so_LDFLAGS = -shared
+# libtool takes -shared for itself when it links a program
+tools_arena_preload_preload_check_module_so_LDFLAGS = -XCClinker -shared
 
 systemdsystemunitdir = $(prefix)/lib/systemd/system
 dist_systemdsystemunit_DATA = \

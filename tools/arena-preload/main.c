@@ -11,12 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#else
-#define PACKAGE_VERSION "(built by hand)"
-#endif
-
 static void print_usage(FILE *to)
 {
 	fputs("usage: arena-preload [options] command\n"

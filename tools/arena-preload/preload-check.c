@@ -7,6 +7,10 @@
  * NAME is one row of the table at the end, LIBRARY the path that must serve.
  * Exit 0: all is well.  Otherwise one line on stderr and exit 1, or a signal.
  */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/audit.h>

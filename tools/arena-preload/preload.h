@@ -11,6 +11,13 @@
 #ifndef ARENA_PRELOAD_H
 #define ARENA_PRELOAD_H
 
+/* First of all: _FILE_OFFSET_BITS, without which stat fails on big inode numbers. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#else
+#define PACKAGE_VERSION "(built by hand)"
+#endif
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
