@@ -20,8 +20,10 @@ CXX_FILES = src/cxx.c
 HEADER_FILES = \
 	src/compiler.h src/bits.h src/tuning.h src/sizeclass.h src/options.def \
 	src/os.h src/lock.h src/fatal.h src/options.h src/init.h \
-	src/meta.h src/run.h src/pagemap.h src/pages.h src/run_ops.h \
-	src/heap.h src/tcache_inl.h src/tcache.h \
+	src/meta.h src/run.h src/pagemap.h src/pages.h \
+	src/run_ops.h \
+	src/heap.h \
+	src/tcache_inl.h src/tcache.h \
 	src/foreign.h src/alloc.h src/fork.h src/stats.h
 
 arenaincludedir = $(includedir)/arena

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# tools/local.mk - the programs: alloc-stats (bin) and arena-preload (sbin, static).
-# Everything here stands inside `if TOOLS`.
+# tools/local.mk - the programs: alloc-stats (bin) and arena-preload (sbin, static).  Each lists its
+# files in a local.mk of its own.
 
 if TOOLS
+include $(srcdir)/tools/arena-preload/local.mk
 endif
