@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # SPDX-License-Identifier: MIT
 #
 # death.sh - every crime of the table `crimes` is named and ends the process, in two forms: plain
@@ -6,13 +6,13 @@
 # program dies by SIGABRT with exactly one line on stderr that names the crime and the address, no
 # later than the table says.
 #
-# ARENA_BUILD	the build directory (default: the current one), which has .libs/libarena.so.0
+# ARENA_BUILD	the build directory, which has .libs/ (default: $TOP_BUILDDIR, or the current one)
 # ARENA_DEATH	where the programs are (default: $ARENA_BUILD/tests/death): NAME, NAME-prefixed
 # ARENA_FORMS	which forms to run (default: "preload prefixed")
 # Usage: death.sh [PATTERN]	only rows that contain PATTERN
 
 here=$(dirname "$0")
-build=${ARENA_BUILD:-.}
+build=${ARENA_BUILD:-${TOP_BUILDDIR:-.}}
 programs=${ARENA_DEATH:-$build/tests/death}
 forms=${ARENA_FORMS:-preload prefixed}
 pattern=$1
