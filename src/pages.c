@@ -147,6 +147,7 @@ static void set_used(struct chunk *c, unsigned at, unsigned n, bool used)
 	unsigned dirty = bitmap_count(c->dirty, at, n);
 	size_t bytes = (size_t)n << PAGE_SHIFT;
 
+	ARN_ASSERT(at + n <= c->npages && bitmap_count(c->used, at, n) == (used ? 0 : n));
 	bucket_remove(c);
 	if (used) {
 		if (c->nfree == c->npages)

@@ -15,6 +15,10 @@ struct run *run_slot_get(unsigned nregions)
 	r->lines = (uint8_t)lines;
 	r->nwords = (uint8_t)nwords;
 	r->nregions = (uint16_t)nregions;
+	/* In its last life the slot may have had another number of words.  No late visitor touches
+	 * them: a bit is only ever set for a live region. */
+	for (unsigned i = 0; i < nwords; i++)
+		atomic_store_explicit(&run_remote(r)[i], 0, memory_order_relaxed);
 	return r;
 }
 
