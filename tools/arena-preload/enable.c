@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static int read_current(const struct ap *a, struct ap_text *t)
@@ -34,13 +35,59 @@ static void wanted_text(const struct ap *a, const struct ap_text *old, struct ap
 	ap_text_free(&rest);
 }
 
-/* PID 1 keeps its old heap until it executes itself again. */
-static void reexec_manager(const struct ap *a)
+static bool manager_has_library(const struct ap *a)
+{
+	char *lib = ap_native_library(a), *line = NULL;
+	FILE *f = fopen("/proc/1/maps", "re");
+	size_t room = 0;
+	bool has = false;
+
+	while (lib && f && !has && getline(&line, &room, f) > 0)
+		has = strstr(line, lib) != NULL;
+	if (f)
+		fclose(f);
+	free(line);
+	free(lib);
+	return has;
+}
+
+/*
+ * PID 1 keeps its old heap until it executes itself again.  Should it not survive
+ * that, the kernel panics: it must then reboot by itself and not wait for somebody
+ * at the console, as kernel.panic=0 makes it.
+ */
+static void reexec_manager(const struct ap *a, bool want)
 {
 	char *const argv[] = { "/bin/systemctl", "daemon-reexec", NULL };
+	static const char panic[] = "/proc/sys/kernel/panic";
+	const struct timespec step = { 0, 100000000 };
+	bool waits_forever = false;
+	char value[16] = "";
+	FILE *f;
 
-	if (ap_systemd_booted(a) && ap_run_quiet(a, argv) != 0)
-		ap_warn("systemctl daemon-reexec failed; PID 1 changes at the next boot");
+	if (!ap_systemd_booted(a))
+		return;
+	f = fopen(panic, "r+e");
+	if (f && fgets(value, sizeof(value), f))
+		waits_forever = strcmp(value, "0\n") == 0;
+	if (waits_forever) {
+		rewind(f);
+		fputs("10\n", f);	/* seconds: time to read the message on a screen */
+		fflush(f);
+	}
+	if (ap_run_quiet(a, argv) != 0)
+		ap_warn("systemctl daemon-reexec failed");
+	/* 20 s: thousands of units to write out and read in on a slow machine */
+	for (int i = 0; i < 200 && manager_has_library(a) != want; i++)
+		nanosleep(&step, NULL);
+	if (manager_has_library(a) != want)
+		ap_warn("PID 1 changes its malloc at the next boot only");
+	if (waits_forever) {
+		rewind(f);
+		fputs("0\n", f);
+	}
+	if (f)
+		fclose(f);
 }
 
 static int test_before(const struct ap *a, const struct ap_text *want)
@@ -93,7 +140,7 @@ static int enable_on_disk(const struct ap *a, const struct ap_text *old, const s
 			ap_warn("%s%s is as it was before", a->root, AP_FILE);
 		return err;
 	}
-	reexec_manager(a);
+	reexec_manager(a, true);
 	ap_say("enabled; programs that run already keep their old malloc until they start again");
 	return 0;
 }
@@ -114,7 +161,7 @@ static int enable_on_trial(const struct ap *a, const struct ap_text *want)
 		}
 		return err;
 	}
-	reexec_manager(a);
+	reexec_manager(a, true);
 	ap_say("on trial for %u s: \"%s confirm\" keeps it, anything else"
 	       " (a reboot too) takes it back", a->seconds, ap_name);
 	return 0;
@@ -224,7 +271,7 @@ int ap_cmd_disable(struct ap *a)
 		return 1;
 	ap_trial_forget(a);
 	if (changed || was_on_trial) {
-		reexec_manager(a);
+		reexec_manager(a, false);
 		ap_say("disabled; programs that run already keep the library until they start again");
 	} else {
 		ap_say("was not enabled");
