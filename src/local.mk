@@ -11,20 +11,19 @@ CORE_FILES = \
 	src/run.c \
 	src/heap.c src/remote.c \
 	src/tcache.c src/thread.c \
-	src/foreign.c src/alloc.c src/fork.c src/stats.c src/init.c src/api.c
+	src/foreign.c src/alloc.c src/fork.c src/stats.c src/root.c src/init.c src/api.c
 
 # Only in libarena.
-OVERRIDE_FILES = src/override.c
-CXX_FILES = src/cxx.c
+OVERRIDE_FILES = src/override.c src/cxx.c
 
 HEADER_FILES = \
 	src/compiler.h src/bits.h src/tuning.h src/sizeclass.h src/options.def \
-	src/os.h src/lock.h src/fatal.h src/options.h src/init.h \
+	src/os.h src/lock.h src/fatal.h src/options.h src/control.h src/init.h \
 	src/meta.h src/run.h src/pagemap.h src/pages.h \
 	src/run_ops.h \
 	src/heap.h \
 	src/tcache_inl.h src/tcache.h \
-	src/foreign.h src/alloc.h src/fork.h src/stats.h
+	src/foreign.h src/alloc.h src/fork.h src/stats.h src/root.h
 
 arenaincludedir = $(includedir)/arena
 arenainclude_HEADERS = include/arena/amalloc.h
@@ -38,31 +37,28 @@ arenainclude_HEADERS = include/arena/amalloc.h
 #                anything removed or changed C+1 : 0   : 0     (soname moves: see HACKING.md)
 LIBRARY_VERSION = -version-info 0:0:0
 
-# One convenience library holds the core; both libraries and the unit tests link it.
-noinst_LTLIBRARIES += libcore.la
-libcore_la_SOURCES = $(CORE_FILES) $(HEADER_FILES)
-libcore_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS)
-
+# Each library lists the core anew: from a convenience library libtool would put
+# position-independent objects into the .a files, and cxx.c differs there.
 lib_LTLIBRARIES += libarena-prefixed.la
-libarena_prefixed_la_SOURCES =
-libarena_prefixed_la_LIBADD = libcore.la
+libarena_prefixed_la_SOURCES = $(CORE_FILES) $(HEADER_FILES)
+libarena_prefixed_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS)
 libarena_prefixed_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) \
 	-Wl,--version-script=$(srcdir)/src/prefixed.map
 EXTRA_libarena_prefixed_la_DEPENDENCIES = $(srcdir)/src/prefixed.map
 
 if OVERRIDE
-# operator new lets the exception of the program's own operator new pass.
-noinst_LTLIBRARIES += libcxx.la
-libcxx_la_SOURCES = $(CXX_FILES)
-libcxx_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) -fexceptions
-
+# -fexceptions: operator new lets the exception of the program's own operator new pass.
 lib_LTLIBRARIES += libarena.la
-libarena_la_SOURCES = $(OVERRIDE_FILES)
-libarena_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS)
-libarena_la_LIBADD = libcxx.la libcore.la
+libarena_la_SOURCES = $(OVERRIDE_FILES) $(CORE_FILES) $(HEADER_FILES)
+libarena_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) -fexceptions
 libarena_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) \
 	-Wl,--version-script=$(srcdir)/src/arena.map
 EXTRA_libarena_la_DEPENDENCIES = $(srcdir)/src/arena.map
 endif
+
+# The core with all its names visible, for the unit tests.
+check_LTLIBRARIES += libcore.la
+libcore_la_SOURCES = $(CORE_FILES) $(HEADER_FILES)
+libcore_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS)
 
 EXTRA_DIST += src/arena.map src/prefixed.map src/LAYERS src/README.md
