@@ -433,7 +433,7 @@ int arn_trim(size_t pad)
 	if (mine->kind == HEAP_THREAD)
 		tcache_flush_all(mine);
 	/* Of other threads' heaps, what is at rest. */
-	for (struct heap *h = heap_first(); h != NULL; h = h->all_next) {
+	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
 		if (h->kind == HEAP_LOST || !lock_try(&h->lock))
 			continue;
 		heap_trim(h);

@@ -18,7 +18,7 @@
 
 static struct heap *first_table[FIRST_IDS];
 static struct heap **root_table[ROOT_LEAVES];
-static struct heap *all_heaps;
+struct heap *arn_heaps;
 static uint32_t nheaps; /* ids 1 .. nheaps exist */
 
 static void *no_regions[2]; /* the sentinel of a bin without an array */
@@ -34,11 +34,6 @@ struct heap arn_heap_none = {
 };
 #undef T8
 #undef T
-
-struct heap *heap_first(void)
-{
-	return all_heaps;
-}
 
 uint32_t heap_count(void)
 {
@@ -94,8 +89,8 @@ struct heap *heap_new(enum heap_kind kind)
 		return NULL;
 	}
 	nheaps++;
-	h->all_next = all_heaps;
-	all_heaps = h;
+	h->all_next = arn_heaps;
+	arn_heaps = h;
 	return h;
 }
 

@@ -76,7 +76,8 @@ struct heap {
 struct heap *heap_new(enum heap_kind kind);
 /* The heap of an id that some page or run carries. */
 struct heap *heap_by_id(uint32_t id);
-struct heap *heap_first(void);
+/* Every heap ever made, by all_next. */
+extern struct heap *arn_heaps ARN_HIDDEN;
 uint32_t heap_count(void);
 
 /* The heap of a thread that has none: every malloc finds an empty bin, every free a full one. */

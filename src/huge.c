@@ -13,42 +13,33 @@
 #include "pagemap.h"
 #include "pages.h"
 
-struct list {
-	struct run *head;
-};
+struct run *arn_huge_live;   /* newest first */
+struct run *arn_huge_cached; /* newest first */
 
-static struct list live;   /* newest first */
-static struct list cached; /* newest first */
-
-static void list_add(struct list *l, struct run *r)
+static void list_add(struct run **head, struct run *r)
 {
 	r->prev = NULL;
-	r->next = l->head;
+	r->next = *head;
 	if (r->next != NULL)
 		r->next->prev = r;
 	atomic_signal_fence(memory_order_seq_cst);
-	l->head = r;
+	*head = r;
 }
 
-static void list_del(struct list *l, struct run *r)
+static void list_del(struct run **head, struct run *r)
 {
 	if (r->prev != NULL)
 		r->prev->next = r->next;
 	else
-		l->head = r->next;
+		*head = r->next;
 	if (r->next != NULL)
 		r->next->prev = r->prev;
-}
-
-struct run *huge_first(void)
-{
-	return live.head;
 }
 
 static void cache_add(struct run *r)
 {
 	r->state = RUN_UNUSED;
-	list_add(&cached, r);
+	list_add(&arn_huge_cached, r);
 	if (!r->zero) {
 		arn_pages.huge_cached += r->size;
 		arn_pages.dirty += r->size;
@@ -57,7 +48,7 @@ static void cache_add(struct run *r)
 
 static void cache_del(struct run *r)
 {
-	list_del(&cached, r);
+	list_del(&arn_huge_cached, r);
 	if (!r->zero) {
 		arn_pages.huge_cached -= r->size;
 		arn_pages.dirty -= r->size;
@@ -86,7 +77,7 @@ static void cache_drop(struct run *r)
 void huge_cache_purge(size_t need)
 {
 	size_t goal = arn_pages.dirty > need ? arn_pages.dirty - need : 0;
-	struct run *r = cached.head, *prev;
+	struct run *r = arn_huge_cached, *prev;
 
 	while (r != NULL && r->next != NULL)
 		r = r->next;
@@ -101,7 +92,7 @@ static struct run *cache_find(size_t n, size_t align)
 {
 	struct run *best = NULL;
 
-	for (struct run *r = cached.head; r != NULL; r = r->next)
+	for (struct run *r = arn_huge_cached; r != NULL; r = r->next)
 		if (r->size >= n && (r->base & (align - 1)) == 0 &&
 		    (best == NULL || r->size < best->size))
 			best = r;
@@ -152,7 +143,7 @@ static struct run *cache_grow(size_t n)
 	struct run *best = NULL;
 	void *p;
 
-	for (struct run *r = cached.head; r != NULL; r = r->next)
+	for (struct run *r = arn_huge_cached; r != NULL; r = r->next)
 		if (r->size < n && r->size >= n / 2 && (best == NULL || r->size > best->size))
 			best = r;
 	if (best == NULL)
@@ -224,7 +215,7 @@ struct run *huge_get(size_t size, size_t align, uint32_t owner)
 		r->state = RUN_HUGE;
 		r->nregions = 1;
 		r->owner = owner;
-		list_add(&live, r);
+		list_add(&arn_huge_live, r);
 		account_used(r->size, true);
 		arn_pages.nhuge++;
 		pagemap_set((void *)r->base, 1, INFO_HUGE | owner << INFO_CLASS_BITS, 0, r);
@@ -237,7 +228,7 @@ void huge_put(struct run *r)
 {
 	lock_take(&arn_pages_lock);
 	pagemap_set((void *)r->base, 1, 0, 0, NULL);
-	list_del(&live, r);
+	list_del(&arn_huge_live, r);
 	account_used(r->size, false);
 	arn_pages.nhuge--;
 	r->zero = false;
@@ -282,13 +273,13 @@ bool huge_resize(struct run *r, size_t size, bool may_move)
 
 void huge_fork_child(void)
 {
-	struct list *lists[] = {&live, &cached};
+	struct run **lists[] = {&arn_huge_live, &arn_huge_cached};
 
 	/* Forward links are whole at every store; the backward ones follow from them. */
 	for (unsigned i = 0; i < 2; i++) {
 		struct run *prev = NULL;
 
-		for (struct run *r = lists[i]->head; r != NULL; prev = r, r = r->next)
+		for (struct run *r = *lists[i]; r != NULL; prev = r, r = r->next)
 			r->prev = prev;
 	}
 }

@@ -23,12 +23,12 @@ static void *free_slots[META_KINDS];
 static char boot[BOOT_BYTES] __attribute__((aligned(ARN_CACHE_LINE)));
 static char *cursor = boot;
 static size_t left = BOOT_BYTES;
-static size_t mapped = BOOT_BYTES, used;
+size_t arn_meta_mapped = BOOT_BYTES, arn_meta_used;
 
 void meta_give(void *p, size_t n)
 {
 	lock_take(&meta_lock);
-	mapped += n;
+	arn_meta_mapped += n;
 	if (n > left) {
 		left = 0;
 		cursor = p;
@@ -39,7 +39,7 @@ void meta_give(void *p, size_t n)
 
 static bool new_block(size_t need)
 {
-	size_t n = bits_round_up(mapped / 8, os_page_bytes());
+	size_t n = bits_round_up(arn_meta_mapped / 8, os_page_bytes());
 	char *p;
 
 	n = n < BLOCK_MIN ? BLOCK_MIN : n > BLOCK_MAX ? BLOCK_MAX : n;
@@ -52,7 +52,7 @@ static bool new_block(size_t need)
 		if (p == NULL)
 			return false;
 	}
-	mapped += n;
+	arn_meta_mapped += n;
 	/* Order for fork: no moment shows an old cursor with a new length. */
 	left = 0;
 	atomic_signal_fence(memory_order_seq_cst);
@@ -77,7 +77,7 @@ void *meta_get(unsigned kind, size_t lines)
 		left -= n;
 		atomic_signal_fence(memory_order_seq_cst);
 		cursor += n;
-		used += n;
+		arn_meta_used += n;
 	}
 	lock_drop(&meta_lock);
 	return slot;
@@ -90,16 +90,6 @@ void meta_put(unsigned kind, void *slot)
 	atomic_signal_fence(memory_order_seq_cst);
 	free_slots[kind] = slot;
 	lock_drop(&meta_lock);
-}
-
-size_t meta_mapped(void)
-{
-	return mapped;
-}
-
-size_t meta_used(void)
-{
-	return used;
 }
 
 void meta_fork_child(void)

@@ -36,8 +36,7 @@ void meta_put(unsigned kind, void *slot);
 void meta_give(void *p, size_t n);
 
 /* Bytes of all blocks, and bytes cut so far. */
-size_t meta_mapped(void);
-size_t meta_used(void);
+extern size_t arn_meta_mapped ARN_HIDDEN, arn_meta_used ARN_HIDDEN;
 
 /* In a forked child. */
 void meta_fork_child(void);

@@ -96,9 +96,9 @@ bool pagemap_cover(const void *p, size_t n)
 	if (mem == NULL)
 		return false;
 	m = build(mem, to, (to - from) >> PAGE_SHIFT);
-	for (struct chunk *c = chunk_first(); c != NULL; c = chunk_next(c))
+	for (struct chunk *c = arn_chunks; c != NULL; c = c->all_next)
 		copy_entries(m, old, c->base, c->npages * PAGE_BYTES);
-	for (struct run *r = huge_first(); r != NULL; r = r->next)
+	for (struct run *r = arn_huge_live; r != NULL; r = r->next)
 		copy_entries(m, old, bits_round_down(r->base, PAGE_BYTES), PAGE_BYTES);
 	publish(m);
 	return true;

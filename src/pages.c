@@ -18,7 +18,7 @@ struct pages_state arn_pages;
 
 #define BUCKET_WORDS (CHUNK_PAGES / WORD_BITS + 1)
 
-static struct chunk *all_chunks;
+struct chunk *arn_chunks;
 static struct chunk *buckets[CHUNK_PAGES + 1];
 static uint64_t bucket_map[BUCKET_WORDS];
 static struct chunk *lru_head, *lru_tail;
@@ -31,11 +31,6 @@ static size_t empty_chunks;
 /* From this much memory in use on, new chunks ask for huge pages: one chunk more than needed is
  * then at most an eighth. */
 #define HUGE_PAGES_FROM (16 * MIB)
-
-struct chunk *chunk_first(void)
-{
-	return all_chunks;
-}
 
 /* ---- lists ------------------------------------------------------------------------------- */
 
@@ -193,15 +188,15 @@ static struct chunk *chunk_add(uintptr_t base, unsigned npages)
 {
 	struct chunk *c;
 
-	for (c = all_chunks; c != NULL && c->npages != 0; c = c->all_next)
+	for (c = arn_chunks; c != NULL && c->npages != 0; c = c->all_next)
 		;
 	if (c == NULL) {
 		c = meta_get(META_CHUNK, (sizeof *c + ARN_CACHE_LINE - 1) / ARN_CACHE_LINE);
 		if (c == NULL)
 			return NULL;
-		c->all_next = all_chunks;
+		c->all_next = arn_chunks;
 		atomic_signal_fence(memory_order_seq_cst);
-		all_chunks = c;
+		arn_chunks = c;
 	}
 	c->base = base;
 	c->nfree = c->largest = (uint16_t)npages;
@@ -467,7 +462,7 @@ bool pages_contain(const void *p)
 	bool found = false;
 
 	lock_take(&arn_pages_lock);
-	for (struct chunk *c = all_chunks; c != NULL && !found; c = c->all_next)
+	for (struct chunk *c = arn_chunks; c != NULL && !found; c = c->all_next)
 		found = (uintptr_t)p - c->base < (size_t)c->npages << PAGE_SHIFT;
 	lock_drop(&arn_pages_lock);
 	return found;
@@ -497,7 +492,7 @@ void pages_fork_child(void)
 		buckets[i] = NULL;
 	for (unsigned i = 0; i < BUCKET_WORDS; i++)
 		bucket_map[i] = 0;
-	for (struct chunk *c = all_chunks; c != NULL; c = c->all_next) {
+	for (struct chunk *c = arn_chunks; c != NULL; c = c->all_next) {
 		if (c->npages == 0)
 			continue;
 		chunk_derive(c);
@@ -520,7 +515,7 @@ bool pages_check(void)
 	bool ok = true;
 
 	lock_take(&arn_pages_lock);
-	for (struct chunk *c = all_chunks; c != NULL; c = c->all_next) {
+	for (struct chunk *c = arn_chunks; c != NULL; c = c->all_next) {
 		struct chunk copy = *c;
 
 		if (c->npages == 0)

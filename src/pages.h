@@ -71,13 +71,9 @@ bool huge_resize(struct run *r, size_t size, bool may_move);
 /* Gives free pages back until at most KEEP dirty bytes are left; returns bytes given back. */
 size_t pages_trim(size_t keep);
 
-/* Walking, for the page map and the reporters: descriptors are never freed. */
-struct chunk *chunk_first(void);
-static inline struct chunk *chunk_next(const struct chunk *c)
-{
-	return c->all_next;
-}
-struct run *huge_first(void);
+/* For walkers: chunk descriptors by all_next, never freed; huge blocks by next. */
+extern struct chunk *arn_chunks ARN_HIDDEN;
+extern struct run *arn_huge_live ARN_HIDDEN, *arn_huge_cached ARN_HIDDEN;
 
 /* Whether P lies in a page of a chunk (used or free). */
 bool pages_contain(const void *p);

@@ -54,7 +54,7 @@ static void sum_all(struct sums *s)
 	*s = (struct sums){.heaps = 0};
 	if (arn_heap->kind == HEAP_THREAD)
 		remote_flush(arn_heap);
-	for (struct heap *h = heap_first(); h != NULL; h = h->all_next) {
+	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
 		if (h->kind != HEAP_LOST && lock_try(&h->lock)) {
 			heap_collect(h);
 			lock_drop(&h->lock);
@@ -76,8 +76,8 @@ void arn_stats_get(struct amalloc_stats *st)
 		.active = arn_pages.used,
 		.dirty = arn_pages.dirty,
 		/* The page map has 12 bytes for each page of ours. */
-		.metadata = meta_used() + arn_pages.mapped / PAGE_BYTES * 12,
-		.mapped = arn_pages.mapped + meta_mapped() + pagemap_mapped(),
+		.metadata = arn_meta_used + arn_pages.mapped / PAGE_BYTES * 12,
+		.mapped = arn_pages.mapped + arn_meta_mapped + pagemap_mapped(),
 		.peak_active = arn_pages.peak_used,
 		.peak_mapped = arn_pages.peak_mapped,
 		.huge = arn_pages.huge,

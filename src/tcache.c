@@ -8,6 +8,7 @@
  */
 #include "tcache.h"
 
+#include "control.h"
 #include "tcache_inl.h"
 
 #define POINTERS_PER_LINE (ARN_CACHE_LINE / sizeof(void *))
@@ -98,6 +99,8 @@ ARN_SLOW void *tcache_refill_slow(struct heap *h, unsigned cls)
 	lock_take(&h->lock);
 	p = refill(h, cls);
 	lock_drop(&h->lock);
+	if (unlikely(control_pending()))
+		arn_control_serve_slow();
 	return p;
 }
 
@@ -128,6 +131,8 @@ ARN_SLOW void tcache_overflow_slow(struct heap *h, unsigned cls, void *p)
 	lock_drop(&h->lock);
 	*h->top[cls] = p;
 	h->top[cls]++;
+	if (unlikely(control_pending()))
+		arn_control_serve_slow();
 }
 
 void tcache_flush_all(struct heap *h)

@@ -37,7 +37,7 @@ static struct heap *survivor; /* the heap of the thread that forked */
 /* With threads_lock held.  Queues the heaps of threads that did not survive a fork. */
 static void queue_orphans(void)
 {
-	for (struct heap *h = heap_first(); h != NULL; h = h->all_next) {
+	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
 		if (h->kind != HEAP_THREAD || h->parked || h == survivor)
 			continue;
 		/* Caught between the stores of a slot: what it gathered is lost. */
@@ -172,7 +172,7 @@ void thread_fork_child(void)
 	struct heap *mine = arn_heap;
 
 	lock_reset(&threads_lock);
-	for (struct heap *h = heap_first(); h != NULL; h = h->all_next) {
+	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
 		if (!lock_is_held(&h->lock))
 			continue;
 		lock_reset(&h->lock);

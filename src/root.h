@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * root.h - the root descriptor: the contract between the library and whoever reads its memory from
+ * outside (alloc-stats, gdb, a core file).  Layer api.
+ *
+ * An allocated ELF note (owner "libarena", type 1) in every build of the library holds one signed
+ * 64-bit word: the distance from that word to the root.  From the root every chunk, heap, run and
+ * counter is reached by the structs of the library's own headers; a reader includes them and works
+ * only when `version` is the one it was compiled with and the struct sizes agree.
+ *
+ * Everything that is reached is either constant, or written by single stores, or a counter; lists
+ * of heaps and chunks are only ever added to.  A reader must still expect torn pictures of lists of
+ * runs, and bound every walk.
+ *
+ * `control` is the one thing that a reader may write: see struct arn_control.
+ */
+#ifndef ARN_ROOT_H
+#define ARN_ROOT_H
+
+#include "control.h"
+#include "heap.h"
+#include "options.h"
+#include "pagemap.h"
+#include "pages.h"
+
+#define ARN_ROOT_MAGIC 0x616e6572616c6c61ull /* "allarena" in memory on little-endian machines */
+#define ARN_ROOT_VERSION 1
+#define ARN_NOTE_NAME "libarena"
+#define ARN_NOTE_TYPE 1
+
+struct arn_root {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t heap_bytes, run_bytes, chunk_bytes, pages_bytes; /* sizeof of the structs */
+	uint32_t nclasses, page_shift, word_bytes;
+	char library_version[16];
+	struct heap *const *heaps;             /* list by all_next */
+	struct chunk *const *chunks;           /* list by all_next */
+	struct run *const *huge, *const *huge_cached; /* lists by next */
+	page_info *_Atomic const *pagemap;
+	const struct pages_state *pages;
+	const struct sizeclass *classes;
+	const struct options *options;
+	const size_t *meta_mapped, *meta_used;
+	_Atomic size_t const *delete_mismatches;
+	struct arn_control *control;
+};
+extern const struct arn_root arn_root;
+
+#endif
