@@ -176,12 +176,18 @@ static pid_t start_pesterer(void)
 static int in_handler(bool returns)
 {
 	struct sigaction act = { .sa_handler = fork_in_handler, .sa_flags = SA_RESTART };
+	sigset_t usr1;
 	pid_t pesterer;
 
 	main_pid = getpid();
 	child_returns = returns;
 	sigaction(SIGUSR1, &act, NULL);
+	/* Not before its own fork has ended: fork in a handler that interrupted fork hangs libc. */
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
 	pesterer = start_pesterer();
+	pthread_sigmask(SIG_UNBLOCK, &usr1, NULL);
 	for (unsigned i = 0; handler_forks < 300; i++) {
 		probe_churn(i, 200);
 		if (getpid() != main_pid) {
@@ -189,7 +195,10 @@ static int in_handler(bool returns)
 			_exit(0);
 		}
 	}
-	signal(SIGUSR1, SIG_IGN);
+	/* A signal between the loop and here leaves a child here. */
+	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
+	if (getpid() != main_pid)
+		_exit(0);
 	kill(pesterer, SIGKILL);
 	return waitpid(pesterer, NULL, 0) != pesterer;
 }
@@ -220,7 +229,6 @@ static int handler_threads(int argc, char **argv)
 	sigaddset(&usr1, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
 	start_load();
-	pthread_sigmask(SIG_UNBLOCK, &usr1, NULL);
 	result = in_handler(false);
 	stop_load();
 	return result;
