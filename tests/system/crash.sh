@@ -67,8 +67,7 @@ sweep() {
 	wrong=0
 	while read -r call nth; do
 		file "$from"
-		strace -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$nth" \
-			"$ARENA_PRELOAD" --root="$R" "$@" > "$T/out" 2>&1 < /dev/null
+		kill_at "$call" "$nth" "$@"
 		[ $? = 137 ] && killed=$((killed + 1))
 		now=$(state)
 		case $now in

@@ -116,3 +116,13 @@ make_root() {
 in_root() {
 	chroot "$R" "$@"
 }
+
+# kill_at CALL NTH COMMAND: at the start of the NTH system call of that name
+kill_at() {
+	what=$1:signal=KILL:when=$2
+	call=$1
+	shift 2
+	# the braces keep the shell's own "Killed" quiet too
+	{ strace -o /dev/null -e trace="$call" -e inject="$what" "$ARENA_PRELOAD" --root="$R" "$@" \
+		> "$T/out" 2>&1 < /dev/null; } 2> /dev/null
+}

@@ -269,9 +269,9 @@ int ap_trial_runner(struct ap *a)
 	}
 	while (!err && ap_trial_active(a, &now) && now.deadline == mine.deadline) {
 		if (told_to_stop || boot_seconds() >= mine.deadline) {
-			if (ap_lock(a) != 0)
-				continue;
-			/* confirm may have come first, while we waited for the lock */
+			/* Without the lock it is still right to go back: better twice than never.
+			 * confirm may have come first, while we waited for it. */
+			ap_lock(a);
 			if (ap_trial_active(a, &now) && now.deadline == mine.deadline)
 				err = ap_trial_end(a);
 			ap_unlock(a);
