@@ -1,10 +1,309 @@
 # SPDX-License-Identifier: MIT
-"""Real programs; filled in next."""
+"""Real programs under each allocator: one command each, or a server and its client.
+
+Inputs are generated under the build directory.  Before a program is first measured with an
+allocator, the loader is asked who its malloc is bound to; a wrong answer is a failure.  For
+servers, what is measured is the server; clients always run on libc's malloc.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from . import inputs, measure
+
+
+class Program:
+    """One command.  `make(dir, small)` writes inputs and returns argv, env, stdin, cwd."""
+
+    def __init__(self, name, needs, make, count=True, warm=512):
+        self.name, self.group, self.needs, self.make = name, "real", needs, make
+        self.count = {} if count else None
+        self.warm, self.made, self.proved = warm, {}, {}
+
+    def identity(self):
+        return f"real {self.name} v2"
+
+    def missing(self):
+        return [p for p in self.needs if not find(p)]
+
+    def command(self, bench, small):
+        if small not in self.made:
+            where = os.path.join(bench.build_dir, "real", self.name + ("-small" if small else ""))
+            os.makedirs(where, exist_ok=True)
+            made = {"env": None, "cwd": where, "stdin": None}
+            made.update(self.make(where, small))
+            self.made[small] = made
+        return self.made[small]
+
+    def prove(self, bench, allocator):
+        if allocator.name not in self.proved:
+            made = self.command(bench, True)
+            self.proved[allocator.name] = measure.prove_program(
+                allocator, made.get("proof", made["argv"]), made["env"], made["cwd"],
+                made["stdin"])
+        return self.proved[allocator.name]
+
+    def measure(self, bench, allocator, count):
+        libc = self.prove(bench, allocator)
+        made = self.command(bench, count)
+        where = dict(env=made["env"], cwd=made["cwd"], stdin=made["stdin"], libc=libc)
+        if count:
+            return bench.counted(allocator, made["argv"], **where)
+        record, _ = bench.timed(allocator, made["argv"], self.warm, timeout=300,
+                                stdout=subprocess.DEVNULL, **where)
+        return record
+
+
+def find(program):
+    if os.path.isabs(program):
+        return program if os.access(program, os.X_OK) else None
+    return shutil.which(program, path="/usr/bin:/bin:/usr/sbin")
+
+
+def write(where, name, text):
+    path = os.path.join(where, name)
+    if not os.path.exists(path):
+        with open(path + ".new", "w") as f:
+            f.write(text)
+        os.rename(path + ".new", path)
+    return path
+
+
+# ---- single commands ----
+
+def sqlite(where, small):
+    n = 4000 if small else 90000
+    return {"argv": [find("sqlite3"), ":memory:"],
+            "stdin": write(where, "script.sql", inputs.sqlite(n))}
+
+
+def python(env):
+    def make(where, small):
+        script = write(where, "script.py", inputs.PYTHON)
+        # -I, and no hash seeds: the same work each time
+        return {"argv": [find("python3"), "-I", "-S", script, "800" if small else "12000"],
+                "env": {"PYTHONHASHSEED": "0", **env}}
+    return make
+
+
+def perl(where, small):
+    return {"argv": [find("perl"), write(where, "script.pl", inputs.PERL),
+                     "2000" if small else "50000"], "env": {"PERL_HASH_SEED": "0"}}
+
+
+def lua(where, small):
+    return {"argv": [find("lua5.4"), write(where, "script.lua", inputs.LUA),
+                     "1000" if small else "45000"]}
+
+
+def cc1plus(where, small):
+    path = subprocess.run(["g++", "-print-prog-name=cc1plus"], stdout=subprocess.PIPE,
+                          text=True).stdout.strip()
+    triplet = subprocess.run(["g++", "-print-multiarch"], stdout=subprocess.PIPE,
+                             text=True).stdout.strip()
+    return {"argv": [path, "-quiet", "-imultiarch", triplet, "-O2", "-D_GNU_SOURCE",
+                     "-o", "/dev/null",
+                     write(where, "heavy.cc", inputs.cxx(1 if small else 5))]}
+
+
+def clang(where, small):
+    source = write(where, "heavy.cc", inputs.cxx(1 if small else 5))
+    # cc1 in the driver's own process: -fintegrated-cc1 is the default
+    return {"argv": [find("clang++"), "-O1", "-c", "-o", "/dev/null", source]}
+
+
+def z3(where, small):
+    return {"argv": [find("z3"), "-smt2", write(where, "problem.smt2",
+                                                inputs.smt(5, 1) if small else inputs.smt(6, 4))]}
+
+
+def ghostscript(where, small):
+    page = write(where, "pages.ps", inputs.postscript(1 if small else 12))
+    return {"argv": [find("gs"), "-q", "-dNOPAUSE", "-dBATCH", "-dSAFER", "-sDEVICE=png16m",
+                     "-r50" if small else "-r120", "-sOutputFile=/dev/null", page]}
+
+
+def xz(where, small):
+    data = write(where, "data.txt", inputs.text(100000 if small else 900000))
+    return {"argv": [find("xz"), "-T1", "-6", "-c", data]}
+
+
+def repository(where, small):
+    repo = os.path.join(where, "repo")
+    if not os.path.exists(os.path.join(repo, "done")):
+        shutil.rmtree(repo, ignore_errors=True)
+        stream = inputs.git_stream(20 if small else 500, 40 if small else 400)
+        subprocess.run(["git", "init", "-q", "--bare", repo], check=True)
+        subprocess.run(["git", "-C", repo, "fast-import", "--quiet"], input=stream.encode(),
+                       check=True)
+        with open(os.path.join(repo, "done"), "w"):
+            pass
+    return repo
+
+
+def git(*words):
+    def make(where, small):
+        repo = repository(where, small)
+        words_now = [word.replace("BACK", "15" if small else "480") for word in words]
+        return {"argv": [find("git"), "-C", repo, *words_now],
+                "env": {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_PAGER": "cat"}}
+    return make
+
+
+def configure(where, small):
+    return {"argv": [find("sh"), write(where, "configure", inputs.CONFIGURE),
+                     "10" if small else "200"]}
+
+
+# ---- servers ----
+
+class Server(Program):
+    """A server under the launcher, a client outside; the server's own use is the record."""
+
+    def __init__(self, name, needs):
+        super().__init__(name, needs, None, count=False)
+
+    def measure(self, bench, allocator, count):
+        if allocator.name not in self.proved:
+            self.proved[allocator.name] = measure.prove_program(allocator, self.proof())
+        scratch = tempfile.mkdtemp(prefix="bench-")
+        os.chmod(scratch, 0o755)
+        try:
+            return self.session(bench, allocator, scratch, self.proved[allocator.name])
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def served(self, bench, allocator, libc, scratch, argv, ready, load, user=None, env=None):
+        """Start, wait until ready() is true, run load(), stop by SIGINT; the report."""
+        report = os.path.join(scratch, "report")
+        log = open(os.path.join(scratch, "log"), "wb")
+        server = subprocess.Popen(
+            bench.launch_argv(allocator, report, self.warm, user, libc) + argv,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=measure.clean_env(env))
+        try:
+            end = time.time() + 30
+            while not ready():
+                if server.poll() is not None or time.time() > end:
+                    with open(log.name, errors="replace") as f:
+                        raise measure.Failure("server did not start: " + f.read()[-300:])
+                time.sleep(0.02)
+            began = time.monotonic()
+            load()
+            wall = time.monotonic() - began
+        finally:
+            log.close()
+            if server.poll() is None:
+                server.send_signal(2)
+                try:
+                    server.wait(30)
+                except subprocess.TimeoutExpired:
+                    server.kill()
+                    server.wait()
+        record = measure.read_report(report)
+        if record["status"] not in (0, -2):
+            raise measure.Failure(f"the server ended with status {record['status']}")
+        record.update(wall=wall, cpu=record["user"] + record["sys"])
+        return record
+
+
+def quiet(argv, user=None, check=True, timeout=120):
+    """Runs a client; True if it succeeded."""
+    if user:
+        argv = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] + argv
+    done = subprocess.run(argv, env=measure.clean_env(), stdin=subprocess.DEVNULL, cwd="/",
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout)
+    if check and done.returncode:
+        raise measure.Failure(f"{argv[0]}: {done.stdout.decode(errors='replace')[-300:]}")
+    return done.returncode == 0
+
+
+class Redis(Server):
+    def proof(self):
+        return [find("redis-server"), "--version"]
+
+    def session(self, bench, allocator, scratch, libc):
+        sock = os.path.join(scratch, "sock")
+        argv = [find("redis-server"), "--port", "0", "--unixsocket", sock, "--save", "",
+                "--appendonly", "no", "--dir", scratch]
+        bench_argv = [find("redis-benchmark"), "-s", sock, "-q", "-P", "16", "-r", "50000"]
+
+        def load():
+            quiet(bench_argv + ["-n", "100000", "-t", "set,lpush,sadd,hset,zadd", "-d", "120"])
+            quiet(bench_argv + ["-n", "40000", "-t", "set", "-d", "3000"])
+        return self.served(bench, allocator, libc, scratch, argv,
+                           lambda: quiet([find("redis-cli"), "-s", sock, "ping"], check=False),
+                           load)
+
+
+def postgres_bin(name):
+    base = "/usr/lib/postgresql"
+    versions = sorted(os.listdir(base), key=float) if os.path.isdir(base) else []
+    return os.path.join(base, versions[-1], "bin", name) if versions else base
+
+
+class Postgres(Server):
+    """Started as the user postgres; backends are its children and counted with it."""
+
+    def __init__(self, name):
+        super().__init__(name, [postgres_bin("postgres"), "setpriv"])
+
+    def proof(self):
+        return [postgres_bin("postgres"), "--version"]
+
+    def session(self, bench, allocator, scratch, libc):
+        data = os.path.join(scratch, "data")
+        shutil.chown(scratch, "postgres")
+        quiet([postgres_bin("initdb"), "-A", "trust", "--no-sync", "-D", data], "postgres")
+        argv = [postgres_bin("postgres"), "-D", data, "-k", scratch, "-c", "listen_addresses=",
+                "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "autovacuum=off",
+                "-c", "jit=off"]
+        client = [postgres_bin("pgbench"), "-h", scratch, "-U", "postgres", "-n"]
+        heavy = os.path.join(scratch, "heavy.sql")
+        with open(heavy, "w") as f:
+            f.write("SELECT count(*), string_agg(md5(a::text), ',') FROM (SELECT a, row_number() "
+                    "OVER (PARTITION BY a % 7 ORDER BY md5(a::text)) FROM generate_series(1, 2000)"
+                    " a) s WHERE a::text LIKE '%1%';\n")
+
+        def load():
+            quiet(client + ["-i", "-q", "postgres"])
+            quiet(client + ["-c", "4", "-t", "1000", "postgres"])
+            quiet(client + ["-c", "4", "-t", "40", "-f", heavy, "postgres"])
+        return self.served(bench, allocator, libc, scratch, argv,
+                           lambda: quiet([postgres_bin("pg_isready"), "-h", scratch], check=False),
+                           load, user="postgres")
 
 
 def rows():
-    return []
+    return [
+        Program("sqlite3", ["sqlite3"], sqlite),
+        Program("python3", ["python3"], python({})),
+        Program("python3-malloc", ["python3"], python({"PYTHONMALLOC": "malloc"})),
+        Program("perl", ["perl"], perl),
+        Program("lua", ["lua5.4"], lua),
+        Program("cc1plus", ["g++"], cc1plus),
+        Program("clang", ["clang++"], clang),
+        Program("z3", ["z3"], z3),
+        Program("ghostscript", ["gs"], ghostscript),
+        Program("xz", ["xz"], xz),
+        Program("git-repack", ["git"], git("-c", "pack.threads=1", "repack", "-adfq")),
+        Program("git-log", ["git"], git("log", "-p", "--stat", "main")),
+        Program("git-diff", ["git"], git("diff", "-p", "--stat", "--minimal", "main~BACK", "main")),
+        Program("configure", ["sh", "cc", "awk"], configure, count=False),
+        Redis("redis", ["redis-server", "redis-benchmark"]),
+        Postgres("postgres"),
+    ]
 
 
-def available(rows, bench):
-    return rows
+def available(scenarios, bench):
+    """Leaves out what is not installed, and says so."""
+    out = []
+    for s in scenarios:
+        missing = s.missing() if isinstance(s, Program) else []
+        if missing:
+            sys.stderr.write(f"skipped: {s.name}: not installed: {', '.join(missing)}\n")
+        else:
+            out.append(s)
+    return out

@@ -39,24 +39,26 @@ def rows():
         add("pairs", f"pair-{size}", f"micro pair size={size} n=40000000", few)
     add("pairs", "pair-all", "micro pair-all n=1000000", {"n": 5000})
     for size in (16, 64, 256, 1024):
-        add("pairs", f"window-{size}", f"micro window dist={size} n=30000000", few)
+        add("pairs", f"window-{size}", f"micro window dist={size} n=60000000", few)
     add("pairs", "window-mixed", "micro window dist=larson n=20000000", few)
 
     for live in (1000, 10000, 100000, 1000000):
         for order in ("lifo", "fifo", "random"):
             for dist, tag in (("64", "same"), ("etc", "mixed")):
-                n = 10000000 if live < 100000 else 4000000 if dist == "64" else 2000000
+                n = 30000000 if live < 100000 else 10000000 if live < 1000000 else 4000000
+                if dist == "etc":  # larger objects, more cache misses
+                    n //= 2
                 add("bulk", f"bulk-{live}-{order}-{tag}",
                     f"micro bulk live={live} order={order} dist={dist} n={n}",
                     {"n": max(200000, live)}, warm=768 if live == 1000000 else 384)
 
     for dist in ("small", "larson", "few", "etc", "fleet", "log"):
         live = 2000 if dist == "log" else 20000
-        add("mix", f"mix-{dist}", f"micro mix dist={dist} live={live} n=12000000", few)
+        add("mix", f"mix-{dist}", f"micro mix dist={dist} live={live} n=25000000", few)
     add("mix", "mix-large-set", "micro mix dist=etc live=400000 n=4000000", {"n": 800000})
     add("mix", "generations", "micro generations", few)
     add("mix", "calloc", "micro calloc n=8000000", few)
-    add("mix", "aligned", "micro aligned n=4000000", few)
+    add("mix", "aligned", "micro aligned n=8000000", few)
     add("mix", "realloc-many", "micro realloc-many n=3000000", few)
 
     add("large", "calloc-large-untouched", "micro calloc dist=300000 live=16 n=30000", {"n": 2000})
@@ -64,15 +66,15 @@ def rows():
     add("large", "calloc-huge", "micro calloc dist=8000000 live=4 read=1 n=300", {"n": 30})
     add("large", "realloc-geometric-1g", "micro realloc to=1g", {"to": "64m"}, warm=1600)
     add("large", "realloc-geometric-64m", "micro realloc to=64m n=12", {"n": 1})
-    add("large", "realloc-geometric-1m", "micro realloc to=1m n=600", {"n": 20})
-    add("large", "realloc-linear-64m", "micro realloc to=64m step=256k n=8", {"n": 1})
-    add("large", "realloc-linear-1m", "micro realloc to=1m step=4k n=100", {"n": 5})
-    add("large", "buffers-touched", "micro buffers n=12000", {"n": 500})
+    add("large", "realloc-geometric-1m", "micro realloc to=1m n=10000", {"n": 20})
+    add("large", "realloc-linear-64m", "micro realloc to=64m step=256k n=4", {"n": 1})
+    add("large", "realloc-linear-1m", "micro realloc to=1m step=4k n=4000", {"n": 5})
+    add("large", "buffers-touched", "micro buffers n=40000", {"n": 500})
     add("large", "buffers-untouched", "micro buffers touch=0 n=1000000", {"n": 20000})
-    add("large", "buffers-32k-256k", "micro buffers to=256k n=100000", {"n": 5000})
-    add("large", "buffers-1m", "micro buffers from=1m to=1m live=4 n=10000", {"n": 500})
+    add("large", "buffers-32k-256k", "micro buffers to=256k n=400000", {"n": 5000})
+    add("large", "buffers-1m", "micro buffers from=1m to=1m live=4 n=100000", {"n": 500})
     add("large", "loop-64m", "micro big-loop n=25", {"n": 3})
-    add("large", "loop-2m", "micro big-loop size=2m n=800", {"n": 50})
+    add("large", "loop-2m", "micro big-loop size=2m n=20000", {"n": 50})
 
     add("programs", "tree", "programs tree n=20", {"n": 1, "live": 20000})
     add("programs", "tree-large", "programs tree live=1000000 n=1", {"live": 40000})
