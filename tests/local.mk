@@ -114,9 +114,64 @@ tests_api_plugin_host_la_CXXFLAGS = $(TEST_COMPILE_CXX)
 tests_api_plugin_host_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 endif
 
+# ---- one crime per program, each in two forms: NAME and NAME-prefixed -------------------------
+
+CRIMES = \
+	tests/death/arena_destroyed \
+	tests/death/double_free \
+	tests/death/double_free_apart \
+	tests/death/double_free_flushed \
+	tests/death/double_free_realloc \
+	tests/death/double_free_thread \
+	tests/death/foreign \
+	tests/death/freed \
+	tests/death/innocent \
+	tests/death/inside \
+	tests/death/unused \
+	tests/death/wrong_size
+CRIMES_PREFIXED = $(CRIMES:=-prefixed)
+DEATH_TESTS = tests/death/death.sh
+EXTRA_DIST += $(DEATH_TESTS) tests/death/crimes tests/death/crime.h tests/death/call.h \
+	$(CRIMES:=.c)
+CLEANFILES += $(CRIMES) $(CRIMES_PREFIXED)
+
+# A program is one file and one command; Automake would want four lines for each.
+CRIME_COMPILE = $(AM_V_CCLD)$(MKDIR_P) $(@D) && $(CC) $(AM_CPPFLAGS) $(CPPFLAGS) $(TEST_COMPILE) \
+	$(CFLAGS) $(LDFLAGS) -o $@
+$(CRIMES): tests/death/crime.h tests/death/call.h
+	$(CRIME_COMPILE) $(srcdir)/$@.c
+$(CRIMES_PREFIXED): tests/death/crime.h tests/death/call.h libarena-prefixed.la
+	$(CRIME_COMPILE) -DFORM_PREFIXED $(srcdir)/$(@:-prefixed=).c -L.libs -larena-prefixed
+
+# ---- real programs, and what other mallocs break ------------------------------------------------
+
+REAL_TESTS = \
+	tests/real/gcc.sh \
+	tests/real/git.sh \
+	tests/real/perl.sh \
+	tests/real/python.sh \
+	tests/real/redis.sh \
+	tests/real/sqlite.sh
+COMPAT_TESTS = tests/compat/quick
+EXTRA_DIST += $(REAL_TESTS) tests/real/lib.sh tests/lib/witness.c tests/compat
+
+# ---- what `make check` runs ---------------------------------------------------------------------
+
 check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS)
 TESTS += $(UNIT_TESTS) $(API_TESTS)
-if SANITIZER
-else
-TESTS += $(BUILD_TESTS)
+if OVERRIDE
+check_DATA = $(CRIMES) $(CRIMES_PREFIXED)
+TESTS += $(BUILD_TESTS) $(DEATH_TESTS) $(REAL_TESTS) $(COMPAT_TESTS)
 endif
+
+# ---- what needs root, or longer: `make check-system` --------------------------------------------
+
+SYSTEM_TESTS = \
+	tests/system/edit.sh \
+	tests/system/refuse.sh \
+	tests/system/trial.sh \
+	tests/system/crash.sh
+EXTRA_DIST += $(SYSTEM_TESTS) tests/system/lib.sh tests/system/standin.c
+
+check-system: all
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SYSTEM_TESTS)'
