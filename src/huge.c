@@ -12,6 +12,10 @@
 #include "os.h"
 #include "pagemap.h"
 #include "pages.h"
+#include "promise.h"
+
+/* A cached mapping serves a request that is up to an eighth smaller without being cut. */
+#define CACHE_SLACK_SHIFT 3
 
 struct run *arn_huge_live;   /* newest first */
 struct run *arn_huge_cached; /* newest first */
@@ -64,12 +68,12 @@ static void cache_drop(struct run *r)
 		cache_del(r);
 		pages_account_map(n, false);
 		if (!r->zero)
-			arn_pages.purged += n;
+			pages_account_purge(n);
 		run_slot_put(r);
 	} else if (!r->zero && os_purge((void *)r->base, n)) {
 		arn_pages.huge_cached -= n;
 		arn_pages.dirty -= n;
-		arn_pages.purged += n;
+		pages_account_purge(n);
 		r->zero = true;
 	}
 }
@@ -105,7 +109,8 @@ static struct run *cache_take(struct run *r, size_t n)
 	struct run *tail;
 
 	cache_del(r);
-	if (r->size == n)
+	/* A little too long is served as it is: the next one may want the rest. */
+	if (r->size - n <= n >> CACHE_SLACK_SHIFT)
 		return r;
 	tail = r->size - n > LARGE_MAX ? run_slot_get(0) : NULL;
 	if (tail != NULL) {
@@ -218,6 +223,7 @@ struct run *huge_get(size_t size, size_t align, uint32_t owner)
 		list_add(&arn_huge_live, r);
 		account_used(r->size, true);
 		arn_pages.nhuge++;
+		pages_account_take(r->size, r->zero ? r->size : 0);
 		pagemap_set((void *)r->base, 1, INFO_HUGE | owner << INFO_CLASS_BITS, 0, r);
 	}
 	lock_drop(&arn_pages_lock);
@@ -234,7 +240,7 @@ void huge_put(struct run *r)
 	r->zero = false;
 	cache_add(r);
 	/* What the promise cannot hold goes at once, instead of pushing others out first. */
-	if (r->size > pages_dirty_limit())
+	if (r->size > promise_limit(arn_pages.used))
 		cache_drop(r);
 	pages_settle();
 	lock_drop(&arn_pages_lock);

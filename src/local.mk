@@ -7,7 +7,7 @@
 CORE_FILES = \
 	src/sizeclass.c \
 	src/os_linux.c src/lock.c src/fatal.c src/options.c \
-	src/meta.c src/slot.c src/pagemap.c src/pages.c src/huge.c \
+	src/meta.c src/slot.c src/pagemap.c src/promise.c src/pages.c src/huge.c \
 	src/run.c \
 	src/heap.c src/remote.c \
 	src/tcache.c src/thread.c \
@@ -19,7 +19,7 @@ OVERRIDE_FILES = src/override.c src/cxx.c
 HEADER_FILES = \
 	src/compiler.h src/bits.h src/tuning.h src/sizeclass.h src/options.def \
 	src/os.h src/lock.h src/fatal.h src/options.h src/control.h src/init.h \
-	src/meta.h src/run.h src/pagemap.h src/pages.h \
+	src/meta.h src/run.h src/pagemap.h src/promise.h src/pages.h \
 	src/run_ops.h \
 	src/heap.h \
 	src/tcache_inl.h src/tcache.h \

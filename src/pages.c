@@ -12,6 +12,7 @@
 #include "options.h"
 #include "os.h"
 #include "pagemap.h"
+#include "promise.h"
 
 struct lock arn_pages_lock;
 struct pages_state arn_pages;
@@ -212,6 +213,18 @@ static struct chunk *chunk_add(uintptr_t base, unsigned npages)
 	return c;
 }
 
+void pages_account_purge(size_t n)
+{
+	arn_pages.purged += n;
+	promise_gave(n);
+}
+
+void pages_account_take(size_t taken, size_t clean)
+{
+	if (promise_took(taken, clean, arn_pages.dirty, arn_pages.used))
+		pages_settle();
+}
+
 /* Maps a chunk with a row of NPAGES aligned ones.  While the heap is small, chunks double from the
  * size of the first; if memory is short, the smallest that serves is tried. */
 static struct chunk *chunk_map(unsigned npages, unsigned align_pages)
@@ -288,7 +301,7 @@ static bool purge_row(struct chunk *c, unsigned at, unsigned n)
 	bitmap_fill(c->dirty, at, n, false);
 	c->ndirty -= n;
 	arn_pages.dirty -= (size_t)n << PAGE_SHIFT;
-	arn_pages.purged += (size_t)n << PAGE_SHIFT;
+	pages_account_purge((size_t)n << PAGE_SHIFT);
 	return true;
 }
 
@@ -322,7 +335,7 @@ static bool chunk_release(struct chunk *c)
 	bucket_remove(c);
 	lru_remove(c);
 	arn_pages.dirty -= (size_t)c->ndirty << PAGE_SHIFT;
-	arn_pages.purged += (size_t)c->ndirty << PAGE_SHIFT;
+	pages_account_purge((size_t)c->ndirty << PAGE_SHIFT);
 	arn_pages.nchunks--;
 	pages_account_map(bytes, false);
 	empty_chunks--;
@@ -342,17 +355,12 @@ static void give_back(size_t keep)
 	}
 }
 
-size_t pages_dirty_limit(void)
-{
-	return (arn_pages.used >> DIRTY_SHIFT) + arn_options.dirty_kib * KIB;
-}
-
 void pages_settle(void)
 {
-	size_t limit = pages_dirty_limit();
+	size_t limit = promise_limit(arn_pages.used);
 
 	if (unlikely(arn_pages.dirty > limit))
-		give_back(limit);
+		give_back(limit - (limit >> PURGE_SLACK_SHIFT));
 }
 
 size_t pages_trim(size_t keep)
@@ -391,6 +399,7 @@ static struct chunk *find_chunk(unsigned n, unsigned align, int *at)
 bool pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t first, uint32_t rest)
 {
 	struct chunk *c;
+	unsigned dirty;
 	int at = -1;
 
 	lock_take(&arn_pages_lock);
@@ -403,11 +412,13 @@ bool pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t fi
 	r->chunk = c;
 	r->npages = (uint16_t)npages;
 	r->size = (size_t)npages << PAGE_SHIFT;
-	r->zero = bitmap_count(c->dirty, (unsigned)at, npages) == 0;
+	dirty = bitmap_count(c->dirty, (unsigned)at, npages);
+	r->zero = dirty == 0;
 	set_used(c, (unsigned)at, npages, true);
 	if (r->state == RUN_LARGE)
 		arn_pages.large += r->size;
 	pagemap_set((void *)r->base, npages, first, rest, r);
+	pages_account_take(r->size, (size_t)(npages - dirty) << PAGE_SHIFT);
 	lock_drop(&arn_pages_lock);
 	return true;
 }

@@ -10,9 +10,7 @@
  * The bitmaps are the truth; the rest is derived from them, and derived again in a child that was
  * forked while another thread held the lock.
  *
- * The promise: when a call returns,
- *     dirty bytes (free pages in chunks, and cached huge mappings) <=
- *             bytes in use / 2^DIRTY_SHIFT + option dirty_kib
+ * How many dirty bytes may stay: promise.h.
  */
 #ifndef ARN_PAGES_H
 #define ARN_PAGES_H
@@ -79,11 +77,12 @@ extern struct run *arn_huge_live ARN_HIDDEN, *arn_huge_cached ARN_HIDDEN;
 bool pages_contain(const void *p);
 
 /* Internal to the layer, with pages_lock held. */
-size_t pages_dirty_limit(void);
 void pages_settle(void);                    /* restores the promise */
 void huge_cache_purge(size_t need);         /* frees about NEED bytes of cached mappings */
 void huge_fork_child(void);
 void pages_account_map(size_t n, bool on);
+void pages_account_purge(size_t n);
+void pages_account_take(size_t taken, size_t clean);
 
 /* In a forked child: resets the lock and, if it was held, derives everything again. */
 void pages_fork_child(void);

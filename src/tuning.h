@@ -82,8 +82,15 @@
 #define WINDOW_FIRST (1 * GIB)
 
 /* Dirty (free but resident) pages are bounded by an eighth of the pages in use, plus a fixed part,
- * the option dirty_kib: see the promise in libarena(7). */
+ * the option dirty_kib, plus up to 60 MiB where the same pages are wanted again and again (with the
+ * default of dirty_kib: 64 MiB): see promise.h. */
 #define DIRTY_SHIFT 3
+#define DIRTY_EXTRA_MAX (60 * MIB)
+/* An epoch of the promise: so many limits' worth of memory taken that everything that is in use at
+ * all has come round. */
+#define EPOCH_LIMITS 16
+/* When the limit is passed, an eighth more than needed goes back: fewer, larger system calls. */
+#define PURGE_SLACK_SHIFT 3
 
 _Static_assert(NDIRECT == 32 && NCLASSES == 1 + NDIRECT + 4 * 6, "class table");
 _Static_assert(CHUNK_PAGES == 256, "a chunk's bitmaps are four words");
