@@ -5,4 +5,5 @@
 
 if TOOLS
 include $(srcdir)/tools/arena-preload/local.mk
+dist_man_MANS += man/arena-preload.8
 endif
