@@ -93,7 +93,7 @@ static int under_load(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	start_load();
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 100; i++) {
 		pid_t child = fork();
 
 		if (child == 0)
@@ -109,7 +109,7 @@ static int without_handlers(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	start_load();
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 100; i++) {
 		pid_t child = _Fork();
 
 		if (child == 0)
@@ -125,7 +125,7 @@ static int raw(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	start_load();
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 100; i++) {
 		pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 
 		if (child == 0)

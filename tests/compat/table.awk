@@ -82,7 +82,7 @@ BEGIN {
 	print "Made by `tests/compat/run-all --table`, never by hand; the machine: " machine ", " glibc \
 	      ", Linux " kernel "."
 	print "Each library is preloaded, and each probe shows first, by dladdr, that the library serves malloc."
-	print "The peers are those of Debian 12. A probe that hangs is stopped after 40 seconds.\n"
+	print "The peers are those of Debian 12. A probe that hangs is stopped after two minutes.\n"
 	if (!have_arena)
 		print "The column of libarena is missing here: its library was not among the arguments.\n"
 	print "## Probes\n"
