@@ -42,7 +42,8 @@ MAN_TESTS = \
 	tests/man/lint.sh \
 	tests/man/functions.sh \
 	tests/man/options.sh \
-	tests/man/examples.sh
+	tests/man/examples.sh \
+	tests/man/walks.sh
 EXTRA_DIST += $(MAN_TESTS)
 if !SANITIZER
 TESTS += $(MAN_TESTS)
