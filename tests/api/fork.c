@@ -107,7 +107,7 @@ static int child_body(void *arg)
 	/* Some children make threads, some fork again. */
 	if (round % 4 == 0 && pthread_create(&thread, NULL, thread_of_child, NULL) == 0)
 		pthread_join(thread, NULL);
-	if (round % 8 == 1 && in_child(child_body, &(int){ 2 }, 20) != 0)
+	if (round % 8 == 1 && in_child(child_body, &(int){ 2 }, 60) != 0)
 		return 5;
 	return 0;
 }
@@ -117,8 +117,8 @@ static void test_fork_with_threads(void)
 	int bad = 0, last_bad = 0;
 
 	start_noise();
-	for (int round = 0; round < 200; round++) {
-		int status = in_child(child_body, &round, 20);
+	for (int round = 0; round < 60; round++) {
+		int status = in_child(child_body, &round, 60);
 
 		if (status != 0) {
 			bad++;
@@ -126,7 +126,7 @@ static void test_fork_with_threads(void)
 		}
 	}
 	end_noise();
-	tap_ok(bad == 0, "200 forks of a process with %d busy threads: children allocate all sizes "
+	tap_ok(bad == 0, "60 forks of a process with %d busy threads: children allocate all sizes "
 	       "(%d failed, status %#x)", noisy_threads, bad, (unsigned)last_bad);
 	tap_ok(atomic_load(&broken) == 0, "the parent's blocks are intact");
 }
@@ -146,7 +146,7 @@ static void test_atfork_handlers(void)
 	int round = 0, status;
 
 	pthread_atfork(at_fork, at_fork, at_fork);
-	status = in_child(child_body, &round, 20);
+	status = in_child(child_body, &round, 60);
 	tap_ok(status == 0 && handler_runs == 2, "pthread_atfork handlers that allocate");
 }
 
@@ -159,7 +159,7 @@ static void test_vfork(void)
 
 	pattern_fill(p, 0, 1000, 3);
 	start_noise();
-	for (i = 0; i < 50; i++) {
+	for (i = 0; i < 20; i++) {
 		pid = vfork();
 		if (pid == 0) {
 			execl("/bin/true", "true", (char *)NULL);
@@ -168,11 +168,11 @@ static void test_vfork(void)
 		counted += waitpid(pid, &status, 0) == pid && status == 0;
 	}
 	end_noise();
-	tap_ok(counted == 50 && pattern_holds(p, 0, 1000, 3), "vfork and exec, 50 times");
+	tap_ok(counted == 20 && pattern_holds(p, 0, 1000, 3), "vfork and exec, 20 times");
 
 	/* Not allowed by POSIX, done by programs: the child uses its parent's memory. */
 	counted = 0;
-	for (i = 0; i < 50; i++) {
+	for (i = 0; i < 20; i++) {
 		pid = vfork();
 		if (pid == 0) {
 			void *q = F.malloc(500);
@@ -184,7 +184,7 @@ static void test_vfork(void)
 		}
 		counted += waitpid(pid, &status, 0) == pid && status == 0;
 	}
-	tap_ok(counted == 50 && pattern_holds(p, 0, 1000, 3), "malloc in the child of vfork");
+	tap_ok(counted == 20 && pattern_holds(p, 0, 1000, 3), "malloc in the child of vfork");
 	F.free(p);
 }
 
@@ -195,11 +195,11 @@ static void test_spawn(void)
 	pid_t pid;
 
 	start_noise();
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 20; i++)
 		counted += posix_spawn(&pid, "/bin/true", NULL, NULL, arguments, environ) == 0 &&
 			waitpid(pid, &status, 0) == pid && status == 0;
 	end_noise();
-	tap_ok(counted == 50, "posix_spawn from a busy process, 50 times");
+	tap_ok(counted == 20, "posix_spawn from a busy process, 20 times");
 }
 
 void test_fork(void)

@@ -165,7 +165,7 @@ void test_threads(void)
 
 /* ---- threads that end ------------------------------------------------------------------------ */
 
-enum { legacy_slots = 4096, generations = 1000 };
+enum { legacy_slots = 4096, generations = 500 };
 static struct parcel *legacy[legacy_slots];
 static pthread_mutex_t legacy_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -324,7 +324,7 @@ void test_thread_exit(void)
 	run_generations(8);
 	after = resident_bytes();
 	tap_ok(atomic_load(&broken) == 0, "the same with 8 at a time");
-	tap_ok(after < before + ((size_t)128 << 20), "2000 threads later memory has not grown "
+	tap_ok(after < before + ((size_t)128 << 20), "1000 threads later memory has not grown "
 	       "(%zu MiB more)", after > before ? (after - before) >> 20 : 0);
 	for (int i = 0; i < legacy_slots; i++) {
 		unpack(legacy[i]);

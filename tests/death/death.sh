@@ -15,6 +15,7 @@ here=$(dirname "$0")
 build=${ARENA_BUILD:-${TOP_BUILDDIR:-.}}
 programs=${ARENA_DEATH:-$build/tests/death}
 forms=${ARENA_FORMS:-preload prefixed}
+[ "$OVERRIDE" != no ] || forms=prefixed
 pattern=$1
 scratch=$(mktemp -d) || exit 99
 trap 'rm -rf "$scratch"' EXIT
