@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -106,6 +107,7 @@ int main(int argc, char **argv)
 	warm(warm_mib);
 	signal(SIGTERM, stop);
 	signal(SIGINT, stop);
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* nor the runner */
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	child = fork();
 	if (child < 0)
@@ -115,6 +117,8 @@ int main(int argc, char **argv)
 		signal(SIGINT, SIG_DFL);
 		if (user)
 			become(user);
+		/* after the change of user, which would clear it: nothing outlives a timeout */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (preload)
 			setenv("LD_PRELOAD", preload, 1);
 		execvp(argv[optind + 1], argv + optind + 1);

@@ -24,7 +24,7 @@ class Program:
         self.warm, self.made, self.proved = warm, {}, {}
 
     def identity(self):
-        return f"real {self.name} v2"
+        return f"real {self.name} v3"
 
     def missing(self):
         return [p for p in self.needs if not find(p)]
@@ -65,10 +65,8 @@ def find(program):
 
 def write(where, name, text):
     path = os.path.join(where, name)
-    if not os.path.exists(path):
-        with open(path + ".new", "w") as f:
-            f.write(text)
-        os.rename(path + ".new", path)
+    with open(path, "w") as f:
+        f.write(text)
     return path
 
 
@@ -83,8 +81,8 @@ def sqlite(where, small):
 def python(env):
     def make(where, small):
         script = write(where, "script.py", inputs.PYTHON)
-        # -I, and no hash seeds: the same work each time
-        return {"argv": [find("python3"), "-I", "-S", script, "800" if small else "12000"],
+        # no site packages, no hash seeds: the same work each time, on any machine
+        return {"argv": [find("python3"), "-s", "-S", script, "800" if small else "10000"],
                 "env": {"PYTHONHASHSEED": "0", **env}}
     return make
 
