@@ -110,7 +110,7 @@ static int exhaust(size_t n, char **list, int max)
 	return count;
 }
 
-#define MAX_BLOCKS 200000
+#define MAX_BLOCKS 4000000
 static char *block[MAX_BLOCKS];
 
 static int no_growth(int argc, char **argv)
@@ -118,8 +118,9 @@ static int no_growth(int argc, char **argv)
 	static const int calls[] = { SYS_madvise, SYS_mremap, SYS_mmap, SYS_munmap, SYS_mprotect };
 	/* brk answers with an address, never with an error; EPERM would be taken for one. */
 	static const int brk_call[] = { SYS_brk };
-	/* 64 KiB x 200,000 is 12 GiB: nobody has that at start-up. */
+	/* 12 GiB, 1 GB, 128 MB: nobody keeps that much of what little was used before. */
 	static const size_t sizes[] = { 64 << 10, 1000, 32 };
+	static const int most[] = { 200000, 1000000, MAX_BLOCKS };
 	static void *big;
 
 	(void)argc;
@@ -130,7 +131,7 @@ static int no_growth(int argc, char **argv)
 	filter_list(calls, 5, ACTION_EPERM, SECCOMP_RET_ALLOW);
 	free(big);
 	for (int s = 0; s < 3; s++) {
-		int n = exhaust(sizes[s], block, MAX_BLOCKS);
+		int n = exhaust(sizes[s], block, most[s]);
 		void *p;
 
 		for (int i = 0; i < n; i++) {

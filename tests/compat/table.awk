@@ -8,7 +8,7 @@ function remember(file, column,    line, ok, name, how, at) {
 	while ((getline line < file) > 0) {
 		if (line ~ /^# / && failed != "") {
 			if (!((column, failed) in why))
-				why[column, failed] = substr(line, 3)
+				why[column, failed] = plain(substr(line, 3))
 			continue
 		}
 		failed = ""
@@ -41,10 +41,18 @@ function remember(file, column,    line, ok, name, how, at) {
 		if (!ok) {
 			failed = name
 			if (glibc_test)
-				why[column, name] = how
+				why[column, name] = plain(how)
 		}
 	}
 	close(file)
+}
+
+# Without the directories of the machine it ran on, and without what Markdown would take amiss.
+function plain(text) {
+	gsub(/\/[^ :]*\//, "", text)
+	gsub(/`/, "'", text)
+	gsub(/_/, "\\_", text)
+	return text
 }
 
 function heading(first, second,    i, rule) {
@@ -76,7 +84,7 @@ BEGIN {
 		column[++columns] = substr(ARGV[i], 1, at - 1)
 		failed = ""
 		remember(substr(ARGV[i], at + 1), column[columns])
-		have_arena = have_arena || column[columns] ~ /arena/
+		have_arena = have_arena || column[columns] ~ /libarena/
 	}
 	print "# Compatibility: what was tried, how, and what came out\n"
 	print "Made by `tests/compat/run-all --table`, never by hand; the machine: " machine ", " glibc \
