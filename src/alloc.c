@@ -83,7 +83,7 @@ static struct run *large_get(size_t size, size_t alignment, uint32_t owner)
 	return r;
 }
 
-static void *large_malloc(struct heap *h, size_t size, size_t alignment)
+static void *large_malloc(struct heap *h, size_t size, size_t alignment, bool sparse)
 {
 	uint32_t owner = h->kind == HEAP_SHARED ? h->id : 0;
 	struct run *r;
@@ -91,7 +91,7 @@ static void *large_malloc(struct heap *h, size_t size, size_t alignment)
 	if (size <= LARGE_MAX && alignment <= LARGE_MAX)
 		r = large_get(size, alignment, owner);
 	else
-		r = huge_get(size, alignment, owner);
+		r = huge_get(size, alignment, owner, sparse);
 	if (r == NULL)
 		return NULL;
 	if (owner != 0)
@@ -115,7 +115,7 @@ static void large_free(struct run *r)
  * at a page, so region i is aligned when the class is a multiple. */
 static unsigned aligned_class(size_t size, size_t alignment)
 {
-	size = bits_round_up(size == 0 ? 1 : size, alignment);
+	size = bits_round_up(size, alignment);
 	if (size > SMALL_MAX || alignment > PAGE_BYTES)
 		return 0;
 	for (unsigned c = sizeclass_of(size); c < NCLASSES; c++)
@@ -135,8 +135,10 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 		h = thread_heap_slow();
 	if (unlikely(h == NULL))
 		return no_memory();
+	if (unlikely(size == 0))
+		size = 1;
 	cls = aligned_class(size, alignment);
-	p = cls != 0 ? small_malloc(h, cls) : large_malloc(h, size, alignment);
+	p = cls != 0 ? small_malloc(h, cls) : large_malloc(h, size, alignment, false);
 	return likely(p != NULL) ? p : no_memory();
 }
 
@@ -145,12 +147,19 @@ ARN_SLOW void *arn_malloc_slow(size_t size)
 	return arn_alloc_in(NULL, size, QUANTUM);
 }
 
-/* True when the fresh large block P was never written. */
-static bool is_zero(const void *p)
+static void *large_calloc(struct heap *h, size_t n)
 {
-	uint32_t cls = INFO_CLASS(pagemap_info(pagemap_now(), p));
+	void *p;
 
-	return (cls == INFO_LARGE || cls == INFO_HUGE) && pagemap_run(p)->zero;
+	if (n > PTRDIFF_MAX - QUANTUM)
+		return no_memory();
+	if (h == NULL)
+		h = thread_heap_slow();
+	p = h != NULL ? large_malloc(h, n, QUANTUM, true) : NULL;
+	if (unlikely(p == NULL))
+		return no_memory();
+	/* What was never written is zero, and stays untouched. */
+	return pagemap_run(p)->zero ? p : memset(p, 0, n);
 }
 
 void *arn_calloc_in(struct heap *h, size_t nmemb, size_t size)
@@ -160,12 +169,10 @@ void *arn_calloc_in(struct heap *h, size_t nmemb, size_t size)
 
 	if (unlikely(__builtin_mul_overflow(nmemb, size, &n)))
 		return no_memory();
+	if (n > SMALL_MAX)
+		return large_calloc(h, n);
 	p = h == NULL ? tcache_malloc(n) : arn_alloc_in(h, n, QUANTUM);
-	if (unlikely(p == NULL))
-		return NULL;
-	if (n > SMALL_MAX && is_zero(p))
-		return p;
-	return memset(p, 0, n);
+	return likely(p != NULL) ? memset(p, 0, n) : NULL;
 }
 
 void *arn_calloc(size_t nmemb, size_t size)
@@ -404,7 +411,7 @@ void arn_free_sized(void *p, size_t size)
 void arn_free_aligned_sized(void *p, size_t alignment, size_t size)
 {
 	if (p != NULL) {
-		unsigned cls = bits_is_pow2(alignment) ? aligned_class(size, alignment) : 0;
+		unsigned cls = bits_is_pow2(alignment) ? aligned_class(size == 0 ? 1 : size, alignment) : 0;
 		size_t usable = arn_usable_size(p);
 
 		if (cls != 0 ? usable != arn_class[cls].size : !size_fits(usable, size))

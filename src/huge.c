@@ -9,6 +9,7 @@
  * count limit, sandbox) also waits in the cache: nothing is lost.
  */
 #include "bits.h"
+#include "options.h"
 #include "os.h"
 #include "pagemap.h"
 #include "pages.h"
@@ -16,6 +17,11 @@
 
 /* A cached mapping serves a request that is up to an eighth smaller without being cut. */
 #define CACHE_SLACK_SHIFT 3
+
+/* From this size on a block asks for huge pages: one that is written only at its beginning is then
+ * an eighth too big at most. */
+#define THP_BLOCK_MIN (16 * MIB)
+#define THP_BYTES (2 * MIB)
 
 struct run *arn_huge_live;   /* newest first */
 struct run *arn_huge_cached; /* newest first */
@@ -40,16 +46,6 @@ static void list_del(struct run **head, struct run *r)
 		r->next->prev = r->prev;
 }
 
-static void cache_add(struct run *r)
-{
-	r->state = RUN_UNUSED;
-	list_add(&arn_huge_cached, r);
-	if (!r->zero) {
-		arn_pages.huge_cached += r->size;
-		arn_pages.dirty += r->size;
-	}
-}
-
 static void cache_del(struct run *r)
 {
 	list_del(&arn_huge_cached, r);
@@ -59,23 +55,56 @@ static void cache_del(struct run *r)
 	}
 }
 
+/* Whether A and B are the two parts of one mapping. */
+static bool belong_together(const struct run *a, const struct run *b)
+{
+	return b->split && a->base + a->size == b->base && a->zero == b->zero;
+}
+
+static void cache_add(struct run *r)
+{
+	r->state = RUN_UNUSED;
+	for (struct run *e = arn_huge_cached, *next; e != NULL; e = next) {
+		struct run *gone = belong_together(e, r) ? r : belong_together(r, e) ? e : NULL;
+
+		next = e->next;
+		if (gone == NULL)
+			continue;
+		cache_del(e);
+		if (gone == e) {
+			r->size += e->size;
+		} else {
+			e->size += r->size;
+			r = e;
+		}
+		run_slot_put(gone);
+	}
+	list_add(&arn_huge_cached, r);
+	if (!r->zero) {
+		arn_pages.huge_cached += r->size;
+		arn_pages.dirty += r->size;
+	}
+}
+
 /* Unmaps a cached mapping, or at least drops its contents. */
 static void cache_drop(struct run *r)
 {
 	size_t n = r->size;
 
+	/* First forget, then unmap: a child forked in between must not find what is gone. */
+	cache_del(r);
 	if (os_unmap((void *)r->base, n)) {
-		cache_del(r);
 		pages_account_map(n, false);
 		if (!r->zero)
 			pages_account_purge(n);
 		run_slot_put(r);
-	} else if (!r->zero && os_purge((void *)r->base, n)) {
-		arn_pages.huge_cached -= n;
-		arn_pages.dirty -= n;
+		return;
+	}
+	if (!r->zero && os_purge((void *)r->base, n)) {
 		pages_account_purge(n);
 		r->zero = true;
 	}
+	cache_add(r);
 }
 
 void huge_cache_purge(size_t need)
@@ -109,21 +138,21 @@ static struct run *cache_take(struct run *r, size_t n)
 	struct run *tail;
 
 	cache_del(r);
-	/* A little too long is served as it is: the next one may want the rest. */
+	/* A little too long is served as it is. */
 	if (r->size - n <= n >> CACHE_SLACK_SHIFT)
 		return r;
-	tail = r->size - n > LARGE_MAX ? run_slot_get(0) : NULL;
-	if (tail != NULL) {
-		tail->base = r->base + n;
-		tail->size = r->size - n;
-		tail->zero = r->zero;
-		tail->chunk = NULL;
-		cache_add(tail);
-		r->size = n;
-	} else if (os_unmap((void *)(r->base + n), r->size - n)) {
-		pages_account_map(r->size - n, false);
-		r->size = n;
-	}
+	/* The tail stays cached, and joins its front again when that is freed: cutting it off would
+	 * give back resident pages that the next, larger block wants. */
+	tail = run_slot_get(0);
+	if (tail == NULL)
+		return r;
+	tail->base = r->base + n;
+	tail->size = r->size - n;
+	tail->zero = r->zero;
+	tail->chunk = NULL;
+	tail->split = true;
+	cache_add(tail);
+	r->size = n;
 	return r;
 }
 
@@ -153,18 +182,29 @@ static struct run *cache_grow(size_t n)
 			best = r;
 	if (best == NULL)
 		return NULL;
-	p = move_to_fresh(best, n);
-	if (p == NULL)
-		return NULL;
 	cache_del(best);
+	p = move_to_fresh(best, n);
+	if (p == NULL) {
+		cache_add(best);
+		return NULL;
+	}
 	pages_account_map(n - best->size, true);
 	best->base = (uintptr_t)p;
 	best->size = n;
-	best->zero = false;
+	best->zero = best->split = false;
 	return best;
 }
 
-static struct run *map_fresh(size_t n, size_t align)
+/* Only whole huge pages: the tail is not rounded up. */
+static void want_huge_pages(const struct run *r)
+{
+	uintptr_t from = bits_round_up(r->base, THP_BYTES);
+
+	if (r->size >= THP_BLOCK_MIN && arn_options.thp)
+		os_want_huge((void *)from, bits_round_down(r->base + r->size, THP_BYTES) - from);
+}
+
+static struct run *map_fresh(size_t n, size_t align, bool sparse)
 {
 	struct run *r = run_slot_get(0);
 	void *p;
@@ -180,7 +220,10 @@ static struct run *map_fresh(size_t n, size_t align)
 	r->size = n;
 	r->zero = true;
 	r->chunk = NULL;
+	r->split = false;
 	pages_account_map(n, true);
+	if (!sparse)
+		want_huge_pages(r);
 	return r;
 }
 
@@ -197,7 +240,7 @@ static void account_used(size_t n, bool on)
 	}
 }
 
-struct run *huge_get(size_t size, size_t align, uint32_t owner)
+struct run *huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 {
 	size_t n = bits_round_up(size, os_page_bytes());
 	struct run *r;
@@ -211,7 +254,7 @@ struct run *huge_get(size_t size, size_t align, uint32_t owner)
 	else if (align == os_page_bytes())
 		r = cache_grow(n);
 	if (r == NULL)
-		r = map_fresh(n, align);
+		r = map_fresh(n, align, sparse);
 	if (r != NULL && !pagemap_cover((void *)r->base, r->size)) {
 		cache_add(r);
 		r = NULL;
@@ -249,6 +292,7 @@ void huge_put(struct run *r)
 bool huge_resize(struct run *r, size_t size, bool may_move)
 {
 	size_t n = bits_round_up(size, os_page_bytes());
+	bool grows = n > r->size;
 	void *p;
 
 	if (n == r->size)
@@ -267,10 +311,14 @@ bool huge_resize(struct run *r, size_t size, bool may_move)
 		pagemap_set((void *)r->base, 1, 0, 0, NULL);
 		account_used(r->size, false);
 		pages_account_map(r->size, false);
+		if (r->base != (uintptr_t)p)
+			r->split = false;
 		r->base = (uintptr_t)p;
 		r->size = n;
 		account_used(n, true);
 		pages_account_map(n, true);
+		if (grows)
+			want_huge_pages(r);
 		pagemap_set(p, 1, INFO_HUGE | r->owner << INFO_CLASS_BITS, 0, r);
 	}
 	lock_drop(&arn_pages_lock);

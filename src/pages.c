@@ -242,7 +242,10 @@ static struct chunk *chunk_map(unsigned npages, unsigned align_pages)
 		size_t bytes = (size_t)want << PAGE_SHIFT;
 		size_t align = want == CHUNK_PAGES ? CHUNK_BYTES : PAGE_BYTES;
 
-		p = os_map_aligned((void *)bits_round_down(hint - bytes, align), bytes, align);
+		/* Below the last one.  Never a hint above what the kernel gave: on machines with
+		 * 56-bit addresses that would ask for them. */
+		p = os_map_aligned(hint > bytes ? (void *)bits_round_down(hint - bytes, align) : NULL,
+				   bytes, align);
 		if (p != NULL)
 			break;
 		if (want == need || need > CHUNK_PAGES)
@@ -329,9 +332,15 @@ static void chunk_purge(struct chunk *c)
 static bool chunk_release(struct chunk *c)
 {
 	size_t bytes = (size_t)c->npages << PAGE_SHIFT;
+	unsigned npages = c->npages;
 
-	if (!os_unmap((void *)c->base, bytes))
+	/* First forget, then unmap: a child forked in between must not find what is gone. */
+	c->npages = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (!os_unmap((void *)c->base, bytes)) {
+		c->npages = (uint16_t)npages;
 		return false;
+	}
 	bucket_remove(c);
 	lru_remove(c);
 	arn_pages.dirty -= (size_t)c->ndirty << PAGE_SHIFT;
@@ -339,7 +348,6 @@ static bool chunk_release(struct chunk *c)
 	arn_pages.nchunks--;
 	pages_account_map(bytes, false);
 	empty_chunks--;
-	c->npages = 0;
 	return true;
 }
 

@@ -59,8 +59,9 @@ void pages_put(struct run *r);
 /* Changes a large block's length in place; false: nothing changed. */
 bool pages_resize(struct run *r, unsigned npages);
 
-/* A block of SIZE bytes (> LARGE_MAX) with a mapping of its own, aligned to ALIGN; or NULL. */
-struct run *huge_get(size_t size, size_t align, uint32_t owner);
+/* A block of SIZE bytes (> LARGE_MAX) with a mapping of its own, aligned to ALIGN; or NULL.
+ * SPARSE: it may be written in few places (calloc), so no huge pages. */
+struct run *huge_get(size_t size, size_t align, uint32_t owner, bool sparse);
 /* Gives the block back; R is gone afterwards. */
 void huge_put(struct run *r);
 /* In place, or by moving the mapping; r->base may change.  False: nothing changed. */

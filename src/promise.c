@@ -28,7 +28,7 @@ bool promise_took(size_t taken, size_t clean, size_t dirty, size_t used)
 	taken_epoch += taken;
 	if (taken_epoch < EPOCH_LIMITS * promise_limit(used))
 		return false;
-	extra -= dirty_min < extra ? dirty_min : extra;
+	extra -= (dirty_min < extra ? dirty_min : extra) / EPOCH_DECAY;
 	dirty_min = dirty;
 	taken_epoch = given = 0;
 	return true;

@@ -54,6 +54,7 @@ struct run {
 	uint8_t state;
 	uint8_t nwords;
 	bool listed;                      /* in its bin's list of runs with free regions */
+	bool split;                       /* a huge mapping: cut from the end of the one before it */
 	bool zero;                        /* the span was never written when it was handed out */
 	uint8_t lines;                    /* of this slot */
 	uint16_t npages;

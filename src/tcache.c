@@ -19,9 +19,15 @@ static unsigned cap_floor(unsigned n)
 	return (1u << bits_log2(n + 1)) - 1;
 }
 
+/* A 32-bit machine has 16 pointers in a line, more than the smallest array needs. */
+static unsigned array_lines(unsigned cap)
+{
+	return (unsigned)((cap + POINTERS_PER_LINE) / POINTERS_PER_LINE);
+}
+
 static unsigned array_kind(unsigned cap)
 {
-	return META_ARRAY + bits_log2((cap + 1) / POINTERS_PER_LINE);
+	return META_ARRAY + bits_log2(array_lines(cap));
 }
 
 static unsigned cap_max(unsigned cls)
@@ -35,7 +41,7 @@ static bool array_set(struct heap *h, unsigned cls, unsigned cap)
 	struct bin *b = &h->bins[cls];
 	void **old = b->base;
 	size_t n = tcache_count(h, cls);
-	void **a = meta_get(array_kind(cap), (cap + 1) / POINTERS_PER_LINE);
+	void **a = meta_get(array_kind(cap), array_lines(cap));
 
 	if (a == NULL)
 		return false;
