@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * chunks.c - walks the chunks of a heap: pages, runs and their regions, large blocks, and how much
+ * of each is resident.
+ */
+#include <string.h>
+
+#include "snapshot.h"
+
+/* A piece that does not fit together is read again this often before it counts as torn. */
+#define TRIES 3
+
+/* A run as far as its bitmaps. */
+union run_copy {
+	struct run r;
+	char bytes[offsetof(struct run, bits) + 2 * (RUN_REGIONS_MAX / 8)];
+};
+
+/* Where the page at ADDR has its info (SIZE 4) or run pointer (SIZE 8). */
+static uint64_t map_entry(const struct walk *w, uint64_t addr, unsigned size)
+{
+	uint64_t i = (w->map_end - 1 - addr) >> PAGE_SHIFT;
+
+	if (addr >= w->map_end || i >= w->map_pages)
+		return 0;
+	return size == 4 ? w->map_infos + 4 * i :
+			   w->map_infos - sizeof(struct pagemap) - sizeof(uintptr_t) * (1 + i);
+}
+
+static bool read_run(struct walk *w, uint64_t page, union run_copy *u, uint64_t *at)
+{
+	uint64_t slot = map_entry(w, page, 8);
+	uintptr_t p;
+	size_t n;
+
+	if (slot == 0 || !target_read(w->t, slot, &p, sizeof p) || p == 0 ||
+	    !target_read(w->t, p, &u->r, sizeof u->r))
+		return false;
+	*at = p;
+	n = u->r.state == RUN_SMALL ? 16u * u->r.nwords : 0;
+	return n <= 2 * (RUN_REGIONS_MAX / 8) &&
+	       target_read(w->t, p + offsetof(struct run, bits),
+			   u->bytes + offsetof(struct run, bits), n);
+}
+
+/* Whether run U is what the page map says of PAGE, and possible at all. */
+static bool run_fits(const struct walk *w, const union run_copy *u, uint64_t page, uint32_t info,
+		     unsigned pages_left)
+{
+	const struct run *r = &u->r;
+	unsigned cls = INFO_CLASS(info);
+
+	if (r->base != page || r->npages == 0 || r->npages > pages_left)
+		return false;
+	if (cls == INFO_LARGE)
+		return r->state == RUN_LARGE;
+	return cls > 0 && cls < NCLASSES && r->state == RUN_SMALL && r->cls == cls &&
+	       r->nregions > 0 && r->nwords == (r->nregions + WORD_BITS - 1) / WORD_BITS &&
+	       (uint64_t)r->nregions * w->size[cls] <= (uint64_t)r->npages << PAGE_SHIFT;
+}
+
+static bool region_free(const uint64_t *map, unsigned i)
+{
+	return map[i / WORD_BITS] >> (i % WORD_BITS) & 1;
+}
+
+/* Of the bytes [from, to) of a run, those in free regions. */
+static uint64_t free_bytes(const uint64_t *map, uint32_t size, unsigned nregions, uint64_t from,
+			   uint64_t to)
+{
+	uint64_t sum = 0;
+
+	for (uint64_t i = from / size; i < nregions && i * size < to; i++)
+		if (region_free(map, (unsigned)i)) {
+			uint64_t a = i * size, b = a + size;
+
+			sum += (b < to ? b : to) - (a > from ? a : from);
+		}
+	return sum;
+}
+
+/* Adds what of a run is resident to its class. */
+static void run_residence(struct walk *w, const struct run *r, const uint64_t *map, unsigned nfree,
+			  const float *share, struct class_row *k)
+{
+	uint64_t ps = w->t->page_bytes, bytes = (uint64_t)r->npages << PAGE_SHIFT;
+	uint64_t regions = (uint64_t)r->nregions * k->size, n = bytes / ps, whole = 0, none = 0;
+
+	for (uint64_t i = 0; i < n; i++) {
+		whole += share[i] >= 1;
+		none += share[i] <= 0;
+	}
+	if (whole == n) {
+		k->resident_out += (double)((r->nregions - nfree) * (uint64_t)k->size);
+		k->resident_empty += (double)(bytes - regions + nfree * (uint64_t)k->size);
+		return;
+	}
+	for (uint64_t i = 0; i < n && none < n; i++) {
+		uint64_t from = i * ps, to = from + ps, empty;
+
+		if (share[i] < 0)
+			w->s->live_swapped += (double)ps * (r->nregions - nfree) / r->nregions;
+		if (share[i] <= 0)
+			continue;
+		empty = free_bytes(map, k->size, r->nregions, from, to);
+		/* The tail counts as empty too. */
+		if (to > regions)
+			empty += to - (from > regions ? from : regions);
+		k->resident_empty += share[i] * (double)empty;
+		k->resident_out += share[i] * (double)(ps - empty);
+	}
+}
+
+static void walk_small(struct walk *w, const union run_copy *u, const float *share, uint8_t *fill)
+{
+	const struct run *r = &u->r;
+	struct class_row *k = &w->s->cls[r->cls];
+	uint64_t map[RUN_REGIONS_MAX / WORD_BITS];
+	unsigned nfree = 0;
+
+	for (unsigned i = 0; i < r->nwords; i++) {
+		map[i] = r->bits[i] | r->bits[r->nwords + i];
+		if (i == r->nwords - 1u && r->nregions % WORD_BITS != 0)
+			map[i] &= bits_low(r->nregions % WORD_BITS);
+		nfree += bits_popcount(map[i]);
+	}
+	k->runs++;
+	k->empty_runs += nfree == r->nregions;
+	k->regions += r->nregions;
+	k->empty += nfree;
+	k->active += (uint64_t)r->npages << PAGE_SHIFT;
+	k->tail += ((uint64_t)r->npages << PAGE_SHIFT) - (uint64_t)r->nregions * k->size;
+	if (w->s->resident_known)
+		run_residence(w, r, map, nfree, share, k);
+	/* At least 1 when anything is out: the map shows such runs. */
+	*fill = (uint8_t)((r->nregions - nfree) * 254u / r->nregions + (nfree < r->nregions));
+}
+
+static void walk_large(struct walk *w, const struct run *r, const float *share)
+{
+	uint64_t ps = w->t->page_bytes, bytes = (uint64_t)r->npages << PAGE_SHIFT;
+
+	w->s->large += bytes;
+	w->s->large_blocks++;
+	w->s->internal_max += PAGE_BYTES - 1;
+	for (uint64_t i = 0; w->s->resident_known && i < bytes / ps; i++) {
+		if (share[i] > 0)
+			w->s->part.live += share[i] * (double)ps;
+		else if (share[i] < 0)
+			w->s->live_swapped += (double)ps;
+	}
+}
+
+/* What begins at page I of chunk C; returns its number of pages, 0 when it is torn. */
+static unsigned walk_span(struct walk *w, const struct chunk *c, unsigned i,
+			  struct chunk_row *row)
+{
+	uint64_t page = c->base + ((uint64_t)i << PAGE_SHIFT), at = 0;
+	const float *share = &w->share[((uint64_t)i << PAGE_SHIFT) / w->t->page_bytes];
+	union run_copy u;
+	uint32_t info = 0;
+	bool fits = false;
+	uint8_t fill = 255;
+
+	for (int try = 0; try < TRIES && !fits; try++) {
+		uint64_t entry = map_entry(w, page, 4);
+
+		if (entry == 0)
+			return 0;
+		if (try > 0) {
+			target_refresh(w->t, entry, 4);
+			target_refresh(w->t, map_entry(w, page, 8), 8);
+			if (at != 0)
+				target_refresh(w->t, at, sizeof u);
+		}
+		fits = target_read(w->t, entry, &info, sizeof info) && read_run(w, page, &u, &at) &&
+		       run_fits(w, &u, page, info, c->npages - i);
+	}
+	if (!fits)
+		return 0;
+	walk_mark(w, at, (uint64_t)u.r.lines * ARN_CACHE_LINE);
+	if (u.r.state == RUN_SMALL)
+		walk_small(w, &u, share, &fill);
+	else
+		walk_large(w, &u.r, share);
+	for (unsigned k = 0; k < u.r.npages; k++) {
+		row->use[i + k] = u.r.state == RUN_SMALL ? u.r.cls : USE_LARGE;
+		row->fill[i + k] = fill;
+	}
+	return u.r.npages;
+}
+
+static void walk_free_page(struct walk *w, const struct chunk *c, unsigned i,
+			   struct chunk_row *row)
+{
+	uint64_t ps = w->t->page_bytes, per = ps < PAGE_BYTES ? PAGE_BYTES / ps : 1;
+	const float *share = &w->share[((uint64_t)i << PAGE_SHIFT) / ps];
+
+	if (bitmap_test(c->dirty, i)) {
+		row->use[i] = USE_DIRTY;
+		row->dirty++;
+		w->s->dirty += PAGE_BYTES;
+	} else {
+		w->s->clean += PAGE_BYTES;
+	}
+	/* A huge page may hold clean pages resident: they are free memory all the same. */
+	for (uint64_t k = 0; w->s->resident_known && k < per; k++)
+		if (share[k] > 0)
+			w->s->part.dirty += share[k] * (double)(ps < PAGE_BYTES ? ps : PAGE_BYTES);
+}
+
+static void chunk_residence(struct walk *w, const struct chunk *c, struct chunk_row *row)
+{
+	uint64_t ps = w->t->page_bytes, bytes = (uint64_t)c->npages << PAGE_SHIFT;
+
+	memset(w->share, 0, sizeof w->share);
+	if (!w->s->resident_known)
+		return;
+	w->s->resident_known = target_residence(w->t, c->base, c->base + bytes, w->share);
+	for (uint64_t i = 0; i < bytes / ps; i++)
+		if (w->share[i] > 0) {
+			uint8_t *in_ram = &row->in_ram[i * ps >> PAGE_SHIFT];
+
+			row->resident += w->share[i] * (double)ps;
+			*in_ram += (uint8_t)(255 * w->share[i] *
+					     (float)(ps < PAGE_BYTES ? ps : PAGE_BYTES) / PAGE_BYTES);
+		}
+}
+
+static void walk_chunk(struct walk *w, const struct chunk *c)
+{
+	struct snapshot *s = w->s;
+	struct chunk_row *row;
+
+	if (s->nchunks == s->chunks_capacity)
+		s->chunks = grab_room(s->chunks, s->nchunks, &s->chunks_capacity, sizeof *row);
+	row = &s->chunks[s->nchunks++];
+	memset(row, 0, sizeof *row);
+	row->base = c->base;
+	row->npages = c->npages;
+	row->huge_pages = c->huge_pages;
+	chunk_residence(w, c, row);
+	for (unsigned i = 0; i < c->npages;) {
+		unsigned n;
+
+		if (!bitmap_test(c->used, i)) {
+			walk_free_page(w, c, i++, row);
+			continue;
+		}
+		n = walk_span(w, c, i, row);
+		if (n == 0) {
+			row->use[i] = USE_TORN;
+			s->torn++;
+			n = 1;
+		}
+		row->used += n;
+		i += n;
+	}
+}
+
+bool walk_chunks(struct walk *w)
+{
+	struct list_walk l = {0};
+	struct chunk c;
+	uintptr_t at;
+
+	if (!target_read(w->t, (uintptr_t)w->root->chunks, &at, sizeof at)) {
+		target_fail(w->t, EXIT_NOT_OURS, "its root descriptor leads nowhere");
+		return false;
+	}
+	for (; list_next(&l, at); at = (uintptr_t)c.all_next) {
+		if (!target_read(w->t, at, &c, sizeof c)) {
+			w->s->torn++;
+			break;
+		}
+		walk_mark(w, at, sizeof c);
+		if (c.npages == 0)
+			continue;
+		if (c.npages > CHUNK_PAGES || c.npages > w->room || c.base % PAGE_BYTES != 0 ||
+		    !target_mapped(w->t, c.base, (uint64_t)c.npages << PAGE_SHIFT)) {
+			w->s->torn++;
+			continue;
+		}
+		w->room -= c.npages;
+		walk_chunk(w, &c);
+	}
+	return true;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * roots.c - finds every libarena in a target by the ELF note of root.h, in the program headers of
+ * every ELF image as it stands in memory: no file is opened, so deleted files, containers and
+ * stripped static programs make no difference.
+ */
+#include <elf.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "snapshot.h"
+
+/* Images have about ten program headers and a few hundred bytes of notes. */
+#define HEADERS_MAX 128
+#define NOTES_MAX 65536
+
+static uint32_t round4(uint32_t n)
+{
+	return (n + 3) & ~3u;
+}
+
+/* The address of our note's descriptor in the note segment at ADDR, or 0. */
+static uint64_t find_note(struct target *t, uint64_t addr, uint64_t n)
+{
+	char *notes;
+	uint64_t at = 0, found = 0;
+
+	if (n > NOTES_MAX)
+		n = NOTES_MAX;
+	notes = grab(n);
+	if (!target_read(t, addr, notes, n))
+		n = 0;
+	while (found == 0 && at + sizeof(ElfW(Nhdr)) <= n) {
+		ElfW(Nhdr) note;
+		uint64_t name = at + sizeof note, desc;
+
+		memcpy(&note, notes + at, sizeof note);
+		if (note.n_namesz > n || note.n_descsz > n)
+			break;
+		desc = name + round4(note.n_namesz);
+		if (desc + note.n_descsz > n)
+			break;
+		if (note.n_type == ARN_NOTE_TYPE && note.n_namesz == sizeof ARN_NOTE_NAME &&
+		    note.n_descsz == 8 && memcmp(notes + name, ARN_NOTE_NAME, note.n_namesz) == 0)
+			found = addr + desc;
+		at = desc + round4(note.n_descsz);
+	}
+	free(notes);
+	return found;
+}
+
+/* Whether [ADDR, ADDR + N) lies in memory that the target can read. */
+static bool lies_mapped(struct target *t, uint64_t addr, uint64_t n)
+{
+	const struct area *a = target_area(t, addr);
+
+	return a != NULL && a->end - addr >= n;
+}
+
+static void check_root(struct target *t, struct found_root *f)
+{
+	const struct arn_root *r = &f->root;
+
+	memcpy(f->version, r->library_version, 16);
+	for (char *c = f->version; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	f->usable = r->version == ARN_ROOT_VERSION && r->word_bytes == sizeof(void *) &&
+		    r->heap_bytes == sizeof(struct heap) && r->run_bytes == sizeof(struct run) &&
+		    r->chunk_bytes == sizeof(struct chunk) &&
+		    r->pages_bytes == sizeof(struct pages_state) && r->nclasses == NCLASSES &&
+		    r->page_shift == PAGE_SHIFT;
+	(void)t;
+}
+
+/* Looks at the ELF image whose header is at BASE. */
+static bool image_root(struct target *t, uint64_t base, struct found_root *f)
+{
+	ElfW(Ehdr) e;
+	ElfW(Phdr) p[HEADERS_MAX];
+	uint64_t lowest = UINT64_MAX, bias;
+	unsigned n;
+
+	if (!target_read(t, base, &e, sizeof e) || memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 ||
+	    e.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
+	    e.e_phentsize != sizeof *p)
+		return false;
+	n = e.e_phnum < HEADERS_MAX ? e.e_phnum : HEADERS_MAX;
+	if (!target_read(t, base + e.e_phoff, p, n * sizeof *p))
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		if (p[i].p_type == PT_LOAD && p[i].p_offset == 0)
+			lowest = p[i].p_vaddr;
+	if (lowest == UINT64_MAX)
+		return false;
+	bias = base - (lowest & ~(uint64_t)(t->page_bytes - 1));
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t desc;
+		int64_t distance;
+
+		if (p[i].p_type != PT_NOTE)
+			continue;
+		desc = find_note(t, bias + p[i].p_vaddr, p[i].p_memsz);
+		if (desc == 0 || !target_read(t, desc, &distance, 8))
+			continue;
+		f->addr = desc + (uint64_t)distance;
+		memset(&f->root, 0, sizeof f->root);
+		if (target_read(t, f->addr, &f->root, sizeof f->root) &&
+		    f->root.magic == ARN_ROOT_MAGIC) {
+			check_root(t, f);
+			return true;
+		}
+	}
+	return false;
+}
+
+unsigned roots_find(struct target *t, struct found_root *roots, unsigned *count)
+{
+	unsigned usable = 0;
+
+	*count = 0;
+	for (size_t i = 0; i < t->nareas && *count < ROOTS_MAX; i++) {
+		struct area *a = &t->areas[i];
+		struct found_root f = {.usable = false};
+
+		if (a->offset != 0 || !a->file || !a->readable ||
+		    !lies_mapped(t, a->start, sizeof(ElfW(Ehdr))) || !image_root(t, a->start, &f))
+			continue;
+		f.file = grab_text(a->name);
+		usable += f.usable;
+		roots[(*count)++] = f;
+	}
+	return usable;
+}
+
+void roots_free(struct found_root *roots, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		free(roots[i].file);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * text.c - the page for people.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "show.h"
+
+static void row(FILE *f, const char *name, double bytes, double resident, bool known,
+		const char *note)
+{
+	char a[HUMAN_MAX], b[HUMAN_MAX];
+
+	fprintf(f, "  %-22s %10s  %10s  %s\n", name, human(a, bytes),
+		known ? human(b, resident) : "", note);
+}
+
+static void totals(FILE *f, const struct snapshot *s)
+{
+	bool known = s->resident_known;
+	char note[128], a[HUMAN_MAX];
+
+	fprintf(f, "  %-22s %10s  %10s\n", "", "bytes", known ? "resident" : "");
+	snprintf(note, sizeof note, "%s small, %" PRIu64 " large blocks, %zu huge",
+		 human(a, (double)s->small_live), s->large_blocks, s->nhuge);
+	row(f, "live", (double)s->live, s->part.live, known, note);
+	snprintf(note, sizeof note, "%" PRIu64 " thread heaps, %" PRIu64 " of them parked", s->threads,
+		 s->parked);
+	row(f, "thread caches", (double)s->cached, s->part.cached, known, note);
+	row(f, "fragmentation", (double)(s->empty + s->tail), s->part.fragmentation, known,
+	    "free regions and ends of runs");
+	row(f, "dirty", (double)s->dirty, s->part.dirty, known, "free pages, kept for reuse");
+	row(f, "clean", (double)s->clean, 0, false, "free pages without memory");
+	row(f, "metadata", (double)s->metadata, s->part.metadata, known, "");
+	if (known)
+		row(f, "outside the heap", 0, s->part.outside, known, "files, stacks, other mappings");
+	row(f, "mapped", (double)s->mapped, (double)s->rss, known, known ? "resident: all of RSS" : "");
+	fprintf(f, "  active %s, ", human(a, (double)s->active));
+	fprintf(f, "peak active %s, ", human(a, (double)s->peak_active));
+	fprintf(f, "peak mapped %s", human(a, (double)s->peak_mapped));
+	if (s->peak_rss > 0)
+		fprintf(f, ", peak RSS %s", human(a, (double)s->peak_rss));
+	if (s->swap > 0)
+		fprintf(f, ", swapped %s", human(a, (double)s->swap));
+	fprintf(f, "\n  internal fragmentation: between 0 and %s of live", human(a, (double)s->internal_max));
+	if (s->peak_active > 0 && s->peak_rss > 0)
+		fprintf(f, "; blow-up %.2f (peak RSS / peak active)",
+			(double)s->peak_rss / (double)s->peak_active);
+	fprintf(f, "\n  given back to the system so far: %s\n", human(a, (double)s->purged));
+	if (s->mismatches > 0)
+		fprintf(f, "  sized operator delete with a wrong size: %" PRIu64 "\n", s->mismatches);
+}
+
+static void classes(FILE *f, const struct snapshot *s)
+{
+	char a[HUMAN_MAX], b[HUMAN_MAX], c[HUMAN_MAX];
+
+	fprintf(f, "\n  %6s %7s %10s %10s %8s %10s %6s  %10s %10s %10s\n", "class", "runs", "regions",
+		"live", "cached", "empty", "empty%", "live", "empty", "active");
+	for (unsigned i = 1; i < NCLASSES; i++) {
+		const struct class_row *k = &s->cls[i];
+
+		if (k->runs == 0)
+			continue;
+		fprintf(f, "  %6u %7" PRIu64 " %10" PRIu64 " %10" PRIu64 " %8" PRIu64 " %10" PRIu64
+			" %5.0f%%  %10s %10s %10s\n", k->size, k->runs, k->regions, k->live, k->cached,
+			k->empty, 100 * class_empty_share(k), human(a, (double)k->live * k->size),
+			human(b, (double)k->empty * k->size), human(c, (double)k->active));
+	}
+	if (s->large_blocks > 0)
+		fprintf(f, "  %6s %7" PRIu64 " %59s\n", "large", s->large_blocks,
+			human(a, (double)s->large));
+	if (s->huge_live > 0)
+		fprintf(f, "  %6s %7zu %59s\n", "huge", s->nhuge, human(a, (double)s->huge_live));
+}
+
+void show_text(FILE *f, const struct snapshot *s)
+{
+	char *line = verdict_line(s), *advice = verdict_advice(s);
+
+	if (s->core)
+		fprintf(f, "%s (core file): libarena %s\n", s->command, s->version);
+	else
+		fprintf(f, "%s [%d]: libarena %s\n", s->command, s->pid, s->version);
+	fprintf(f, "%s\n%s\n\n", line, advice);
+	totals(f, s);
+	classes(f, s);
+	if (s->torn > 0)
+		fprintf(f, "\n  %" PRIu64 " pieces changed while being read (or are damaged) and are not "
+			"counted\n", s->torn);
+	for (unsigned i = 0; i < s->nroots; i++)
+		if (!s->roots[i].usable)
+			fprintf(f, "\n  a second libarena, version %s in %s, cannot be read by this "
+				"alloc-stats (%s)\n", s->roots[i].version, s->roots[i].file,
+				PACKAGE_VERSION);
+	free(line);
+	free(advice);
+}
