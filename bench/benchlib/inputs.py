@@ -198,9 +198,3 @@ while [ "$i" -lt "$n" ]; do
 done
 sort config.h | uniq | awk '{ n++ } END { exit n == 0 }'
 '''
-
-PHP = '''<?php
-$out = []; for ($i = 0; $i < 4000; $i++) { $out["k$i"] = ["id" => $i, "name" => str_repeat("x", $i % 50)]; }
-usort($out, fn($a, $b) => strcmp($a["name"], $b["name"]) ?: $a["id"] <=> $b["id"]);
-echo md5(json_encode($out)), strlen(serialize($out));
-'''
