@@ -207,6 +207,15 @@ static struct run *large_at(const void *p, uint32_t info)
 	return r;
 }
 
+/* P, in a page of small regions, must be the start of one. */
+static void check_region(const void *p)
+{
+	const struct run *r = pagemap_run(p);
+
+	if (unlikely(r == NULL || run_region_of(r, p) < 0))
+		arn_crime(CRIME_INTERIOR, p);
+}
+
 ARN_SLOW void arn_free_slow(void *p)
 {
 	struct heap *h = arn_heap, *owner;
@@ -305,6 +314,7 @@ void *arn_realloc(void *p, size_t size)
 	}
 	if (cls >= NCLASSES)
 		return realloc_large(p, large_at(p, info), size);
+	check_region(p);
 	/* A block stays where it is only within its class, so that the size asked last always tells
 	 * the class: free_sized() checks it. */
 	if (size <= SMALL_MAX && sizeclass_of(size) == cls)
@@ -378,9 +388,10 @@ size_t arn_usable_size(const void *p)
 			crime(p);
 		return n;
 	}
-	if (cls < NCLASSES)
-		return arn_class[cls].size;
-	return large_at(p, info)->size;
+	if (cls >= NCLASSES)
+		return large_at(p, info)->size;
+	check_region(p);
+	return arn_class[cls].size;
 }
 
 size_t arn_good_size(size_t size)
@@ -453,6 +464,7 @@ int arn_trim(size_t pad)
 /* glibc's parameters, by number: <malloc.h> does not name the undocumented one. */
 enum {
 	OPT_MXFAST = 1,
+	OPT_KEEP = 4, /* 2, 3 and 4 are SVID's, without effect in glibc too */
 	OPT_TRIM_THRESHOLD = -1,
 	OPT_ARENA_MAX = -8,
 };
@@ -460,7 +472,7 @@ enum {
 int arn_mallopt(int param, int value)
 {
 	/* Fastbins, mmap thresholds, arenas, perturbation: accepted, without a meaning here. */
-	if (param != OPT_MXFAST && (param > OPT_TRIM_THRESHOLD || param < OPT_ARENA_MAX))
+	if (param == 0 || param > OPT_KEEP || param < OPT_ARENA_MAX)
 		return 0;
 	if (param == OPT_MXFAST && (value < 0 || value > (int)(80 * sizeof(size_t) / 4)))
 		return 0;

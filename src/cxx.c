@@ -47,7 +47,15 @@ static void *next_new(const char *name)
 
 static void *new_failed(const char *name, size_t size, size_t alignment, const void *nothrow)
 {
-	void *f = next_new(name);
+	void *f;
+
+	/* The runtimes round a size up to the alignment, some beyond SIZE_MAX; no alignment can make
+	 * this size succeed, so ask for the failure alone. */
+	if (alignment > 0 && size > PTRDIFF_MAX - alignment) {
+		name = nothrow != NULL ? "_Znw" SZ NOTHROW : "_Znw" SZ;
+		alignment = 0;
+	}
+	f = next_new(name);
 
 	if (f == NULL && nothrow != NULL)
 		return NULL;

@@ -21,6 +21,8 @@
 /* From this size on a block asks for huge pages: one that is written only at its beginning is then
  * an eighth too big at most. */
 #define THP_BLOCK_MIN (16 * MIB)
+/* Such a block is aligned to the common huge page: mremap would have to split the pages of one that
+ * moves to another alignment (growth to 1 GiB: 2.0 s instead of 0.5). */
 #define THP_BYTES (2 * MIB)
 
 struct run *arn_huge_live;   /* newest first */
@@ -44,6 +46,12 @@ static void list_del(struct run **head, struct run *r)
 		*head = r->next;
 	if (r->next != NULL)
 		r->next->prev = r->prev;
+}
+
+/* The bytes of R's mapping. */
+static size_t mapping_bytes(const struct run *r)
+{
+	return r->size + r->slack_kib * KIB;
 }
 
 static void cache_del(struct run *r)
@@ -132,6 +140,13 @@ static struct run *cache_find(size_t n, size_t align)
 	return best;
 }
 
+static struct run *take_whole(struct run *r, size_t n)
+{
+	r->slack_kib = (uint32_t)((r->size - n) / KIB);
+	r->size = n;
+	return r;
+}
+
 /* Takes N bytes from the front of a cached mapping; the tail stays cached if it is worth it. */
 static struct run *cache_take(struct run *r, size_t n)
 {
@@ -140,12 +155,12 @@ static struct run *cache_take(struct run *r, size_t n)
 	cache_del(r);
 	/* A little too long is served as it is. */
 	if (r->size - n <= n >> CACHE_SLACK_SHIFT)
-		return r;
+		return take_whole(r, n);
 	/* The tail stays cached, and joins its front again when that is freed: cutting it off would
 	 * give back resident pages that the next, larger block wants. */
 	tail = run_slot_get(0);
 	if (tail == NULL)
-		return r;
+		return take_whole(r, n);
 	tail->base = r->base + n;
 	tail->size = r->size - n;
 	tail->zero = r->zero;
@@ -156,15 +171,22 @@ static struct run *cache_take(struct run *r, size_t n)
 	return r;
 }
 
+static void *map_for(size_t n, size_t align)
+{
+	if (n >= THP_BLOCK_MIN && arn_options.thp && align < THP_BYTES)
+		align = THP_BYTES;
+	return align > os_page_bytes() ? os_map_aligned(NULL, n, align) : os_map(NULL, n);
+}
+
 /* Moves R's pages to a fresh address range of N bytes that the window covers; nothing after the
  * move can fail.  NULL: nothing changed. */
 static void *move_to_fresh(struct run *r, size_t n)
 {
-	void *to = os_map(NULL, n);
+	void *to = map_for(n, os_page_bytes());
 
 	if (to == NULL)
 		return NULL;
-	if (!pagemap_cover(to, n) || !os_move((void *)r->base, r->size, n, to)) {
+	if (!pagemap_cover(to, n) || !os_move((void *)r->base, mapping_bytes(r), n, to)) {
 		os_unmap(to, n);
 		return NULL;
 	}
@@ -195,13 +217,12 @@ static struct run *cache_grow(size_t n)
 	return best;
 }
 
-/* Only whole huge pages: the tail is not rounded up. */
+/* The whole mapping, although only whole huge pages can come of it: with different advice in its
+ * parts it would be several mappings to the kernel, and mremap moves only one. */
 static void want_huge_pages(const struct run *r)
 {
-	uintptr_t from = bits_round_up(r->base, THP_BYTES);
-
 	if (r->size >= THP_BLOCK_MIN && arn_options.thp)
-		os_want_huge((void *)from, bits_round_down(r->base + r->size, THP_BYTES) - from);
+		os_want_huge((void *)r->base, r->size);
 }
 
 static struct run *map_fresh(size_t n, size_t align, bool sparse)
@@ -211,7 +232,7 @@ static struct run *map_fresh(size_t n, size_t align, bool sparse)
 
 	if (r == NULL)
 		return NULL;
-	p = align > os_page_bytes() ? os_map_aligned(NULL, n, align) : os_map(NULL, n);
+	p = map_for(n, align);
 	if (p == NULL) {
 		run_slot_put(r);
 		return NULL;
@@ -264,7 +285,7 @@ struct run *huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 		r->nregions = 1;
 		r->owner = owner;
 		list_add(&arn_huge_live, r);
-		account_used(r->size, true);
+		account_used(mapping_bytes(r), true);
 		arn_pages.nhuge++;
 		pages_account_take(r->size, r->zero ? r->size : 0);
 		pagemap_set((void *)r->base, 1, INFO_HUGE | owner << INFO_CLASS_BITS, 0, r);
@@ -278,6 +299,8 @@ void huge_put(struct run *r)
 	lock_take(&arn_pages_lock);
 	pagemap_set((void *)r->base, 1, 0, 0, NULL);
 	list_del(&arn_huge_live, r);
+	r->size = mapping_bytes(r);
+	r->slack_kib = 0;
 	account_used(r->size, false);
 	arn_pages.nhuge--;
 	r->zero = false;
@@ -292,32 +315,33 @@ void huge_put(struct run *r)
 bool huge_resize(struct run *r, size_t size, bool may_move)
 {
 	size_t n = bits_round_up(size, os_page_bytes());
-	bool grows = n > r->size;
+	size_t old = mapping_bytes(r);
 	void *p;
 
 	if (n == r->size)
 		return true;
 	lock_take(&arn_pages_lock);
 	p = (void *)r->base;
-	if (os_resize(p, r->size, n)) {
-		if (n > r->size && !pagemap_cover(p, n)) {
-			os_resize(p, n, r->size);
+	if (n == old || os_resize(p, old, n)) {
+		if (n > old && !pagemap_cover(p, n)) {
+			os_resize(p, n, old);
 			p = NULL;
 		}
 	} else {
-		p = may_move && n > r->size ? move_to_fresh(r, n) : NULL;
+		p = may_move && n > old ? move_to_fresh(r, n) : NULL;
 	}
 	if (p != NULL) {
 		pagemap_set((void *)r->base, 1, 0, 0, NULL);
-		account_used(r->size, false);
-		pages_account_map(r->size, false);
+		account_used(old, false);
+		pages_account_map(old, false);
+		r->slack_kib = 0;
 		if (r->base != (uintptr_t)p)
 			r->split = false;
 		r->base = (uintptr_t)p;
 		r->size = n;
 		account_used(n, true);
 		pages_account_map(n, true);
-		if (grows)
+		if (n > old)
 			want_huge_pages(r);
 		pagemap_set(p, 1, INFO_HUGE | r->owner << INFO_CLASS_BITS, 0, r);
 	}

@@ -43,7 +43,8 @@ struct run {
 	struct chunk *chunk;              /* NULL for a huge block */
 	struct run *_Atomic remote_next;  /* link of the queue it is in */
 	_Atomic uint32_t remote_queued;   /* 1 from before the push until after the pop */
-	size_t size;                      /* large: bytes of the span; huge: bytes mapped */
+	uint32_t slack_kib;               /* huge: what the mapping has beyond size */
+	size_t size;                      /* large and huge: usable bytes */
 	/* Second line: all that a flush touches, up to 256 regions. */
 	uintptr_t base __attribute__((aligned(ARN_CACHE_LINE)));
 	_Atomic uint32_t owner;           /* heap id; changes only between lives */
