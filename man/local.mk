@@ -37,14 +37,17 @@ $(USABLE_LINKS):
 $(ARENA_LINKS):
 	$(LINK_TO) arena_create
 
-# Their tests; a sanitizer's build has nothing new to say to them.
+# Their tests, and those of the other documents; a sanitizer's build has nothing new to say to them.
 MAN_TESTS = \
 	tests/man/lint.sh \
 	tests/man/functions.sh \
 	tests/man/options.sh \
 	tests/man/examples.sh \
 	tests/man/walks.sh
-EXTRA_DIST += $(MAN_TESTS)
+EXTRA_DIST += $(MAN_TESTS) tests/man/security.sh tests/man/attacks.c tests/man/calls.c
 if !SANITIZER
 TESTS += $(MAN_TESTS)
+endif
+if OVERRIDE
+TESTS += tests/man/security.sh
 endif
