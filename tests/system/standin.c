@@ -51,7 +51,8 @@ size_t malloc_usable_size(void *p)
 {
 	size_t (*real)(void *);
 
-	*(void **)&real = dlsym(RTLD_NEXT, "malloc_usable_size");
+	/* not RTLD_NEXT: that is the program's own allocator, if it has one (redis) */
+	*(void **)&real = dlsym(dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD), "malloc_usable_size");
 	return real(p);
 }
 

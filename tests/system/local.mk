@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+#
+# tests/system/local.mk - arena-preload on small roots, whole Debian roots and a machine
+# that boots.  Root only, and not part of `make check`; included by tests/local.mk.
+
+SYSTEM_TESTS = \
+	tests/system/edit.sh \
+	tests/system/refuse.sh \
+	tests/system/trial.sh \
+	tests/system/crash.sh \
+	tests/system/crash-trial.sh
+EXTRA_DIST += $(SYSTEM_TESTS) tests/system/lib.sh tests/system/standin.c \
+	tests/system/root tests/system/in-root tests/system/programs tests/system/boot
+
+# The quick ones, a minute in all.
+check-system: all
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(SYSTEM_TESTS)'
+
+# A Debian root with the packages named in DEBS (or a staged tree), and the list of
+# programs in it.  Needs the network, 2 GB, 10 minutes.
+SYSTEM_ROOT = system-root
+check-system-programs:
+	test -d $(SYSTEM_ROOT) || $(srcdir)/tests/system/root $(SYSTEM_ROOT) $(DEBS)
+	cp $(srcdir)/tests/system/programs $(SYSTEM_ROOT)/usr/local/sbin/arena-programs
+	$(srcdir)/tests/system/in-root $(SYSTEM_ROOT) /usr/local/sbin/arena-programs
+
+# Seven boots in qemu.  20 minutes.
+check-system-boot:
+	test -d $(SYSTEM_ROOT) || $(srcdir)/tests/system/root $(SYSTEM_ROOT) $(DEBS)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -fno-builtin -shared -fPIC -DBROKEN=1 \
+		-o $(SYSTEM_ROOT).broken.so $(srcdir)/tests/system/standin.c
+	$(srcdir)/tests/system/boot $(SYSTEM_ROOT) $(SYSTEM_ROOT).broken.so
+
+.PHONY: check-system check-system-programs check-system-boot
