@@ -188,6 +188,7 @@ class Server(Program):
                     with open(log.name, errors="replace") as f:
                         raise measure.Failure("server did not start: " + f.read()[-300:])
                 time.sleep(0.02)
+            prove_running(server.pid, allocator)
             began = time.monotonic()
             load()
             wall = time.monotonic() - began
@@ -205,6 +206,18 @@ class Server(Program):
             raise measure.Failure(f"the server ended with status {record['status']}")
         record.update(wall=wall, cpu=record["user"] + record["sys"])
         return record
+
+
+def prove_running(launcher, allocator):
+    """The proof by --version ran as another user, maybe: the loader drops in silence a preload
+    that this user cannot read.  So look into the server that is about to be measured."""
+    with open(f"/proc/{launcher}/task/{launcher}/children") as f:
+        server = f.read().split()[0]
+    with open(f"/proc/{server}/maps") as f:
+        mapped = {line.split(None, 5)[5].strip() for line in f if line.count("/")}
+    if not any(allocator.serves(path) for path in mapped):
+        raise measure.Failure(f"{allocator.name} is not mapped in the running server: "
+                              "can its user read the file?")
 
 
 def quiet(argv, user=None, check=True, timeout=120):
