@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The trial, the watchdog, the boot guard and the rescue mode of arena-preload.
-plan=47
+plan=49
 . "$(dirname "$0")/lib.sh"
 make_root
 cp "$PRELOAD_CHECK_MODULE" "$R/usr/lib/other.so"
@@ -131,7 +131,12 @@ is "a boot is counted" "$(cat "$F.arena-boots")" 1
 in_root arena-preload boot-good
 [ ! -e "$F.arena-boots" ]
 ok "reaching multi-user.target clears the count"
+mount -o remount,ro "$R"	# as the initramfs has it
 boot
+grep -q " $R ro," /proc/self/mountinfo
+ok "a read-only root is left read-only"
+is "and the boot is counted" "$(cat "$F.arena-boots")" 1
+mount -o remount,rw "$R"
 boot
 is "two failed boots" "$(cat "$F.arena-boots")" 2
 is "and still preloaded" "$(cat "$F")" "$BOTH"

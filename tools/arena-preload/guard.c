@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define BOOTED_LINK "/multi-user.target.wants/" AP_BOOTED_UNIT
@@ -85,8 +87,29 @@ unsigned ap_guard_failed_boots(const struct ap *a)
 	return n;
 }
 
-/* In the initramfs, with --root: 0 if the boot may go on as it is. */
-int ap_cmd_boot_count(struct ap *a)
+/* The initramfs mounts the root read-only, init expects it so.  True: it was. */
+bool ap_make_writable(const struct ap *a)
+{
+	const char *root = *a->root ? a->root : "/";
+	struct statvfs vfs;
+
+	if (statvfs(root, &vfs) != 0 || !(vfs.f_flag & ST_RDONLY))
+		return false;
+	if (mount(NULL, root, NULL, MS_REMOUNT, NULL) != 0)
+		ap_warn_errno(errno, "%s stays read-only", root);
+	return true;
+}
+
+void ap_make_read_only(const struct ap *a)
+{
+	const char *root = *a->root ? a->root : "/";
+
+	sync();
+	if (mount(NULL, root, NULL, MS_REMOUNT | MS_RDONLY, NULL) != 0)
+		ap_warn_errno(errno, "%s stays writable", root);
+}
+
+static int count_boot(struct ap *a)
 {
 	char *file = ap_path(a, AP_FILE), *boots = ap_path(a, AP_BOOTS), digits[4];
 	unsigned failed = ap_guard_failed_boots(a);
@@ -115,6 +138,21 @@ int ap_cmd_boot_count(struct ap *a)
 	free(file);
 	free(boots);
 	return err ? 1 : 0;
+}
+
+/* In the initramfs, with --root. */
+int ap_cmd_boot_count(struct ap *a)
+{
+	bool was_read_only;
+	int status;
+
+	if (!ap_exists(a, AP_FILE))
+		return 0;
+	was_read_only = ap_make_writable(a);
+	status = count_boot(a);
+	if (was_read_only)
+		ap_make_read_only(a);
+	return status;
 }
 
 int ap_cmd_boot_good(struct ap *a)

@@ -148,6 +148,8 @@ bool ap_trial_record(const struct ap *a, char *when, size_t size);
 bool ap_systemd_booted(const struct ap *a);
 int ap_guard_arm(const struct ap *a);
 unsigned ap_guard_failed_boots(const struct ap *a);
+bool ap_make_writable(const struct ap *a);
+void ap_make_read_only(const struct ap *a);
 int ap_cmd_boot_count(struct ap *a);
 int ap_cmd_boot_good(struct ap *a);
 

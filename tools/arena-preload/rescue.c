@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mount.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 static void take_out(struct ap *a)
@@ -40,16 +38,14 @@ static void take_out(struct ap *a)
 int ap_rescue(struct ap *a, char *const argv[])
 {
 	static const char *const inits[] = { "/sbin/init", "/lib/systemd/systemd", "/bin/sh" };
-	struct statvfs vfs;
-	bool was_read_only = statvfs("/", &vfs) == 0 && (vfs.f_flag & ST_RDONLY);
+	bool was_read_only = ap_make_writable(a);
 
-	if (was_read_only && mount(NULL, "/", NULL, MS_REMOUNT, NULL) != 0)
-		ap_warn_errno(errno, "rescue: / stays read-only");
 	take_out(a);
-	sync();
 	/* as init expects to find it: it checks the file system before it writes */
 	if (was_read_only)
-		mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
+		ap_make_read_only(a);
+	else
+		sync();
 	for (size_t i = 0; i < sizeof(inits) / sizeof(*inits); i++) {
 		char *args[64] = { (char *)inits[i] };
 
