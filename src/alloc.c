@@ -139,6 +139,11 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 		size = 1;
 	cls = aligned_class(size, alignment);
 	p = cls != 0 ? small_malloc(h, cls) : large_malloc(h, size, alignment, false);
+	if (unlikely(p == NULL)) {
+		/* What is cached or empty anywhere may be enough. */
+		arn_trim(0);
+		p = cls != 0 ? small_malloc(h, cls) : large_malloc(h, size, alignment, false);
+	}
 	return likely(p != NULL) ? p : no_memory();
 }
 
@@ -350,13 +355,12 @@ void *arn_memalign(size_t alignment, size_t size)
 
 int arn_posix_memalign(void **out, size_t alignment, size_t size)
 {
-	int kept = errno;
 	void *p;
 
 	if (!bits_is_pow2(alignment) || alignment % sizeof(void *) != 0)
 		return EINVAL;
+	/* POSIX leaves errno open; glibc sets it too when memory runs out. */
 	p = arn_memalign(alignment, size);
-	errno = kept;
 	if (p == NULL)
 		return ENOMEM;
 	*out = p;

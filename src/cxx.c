@@ -10,6 +10,8 @@
  * is loaded under its usual name.  In a static program it is found by weak references.  A process
  * that has none of these cannot catch an exception either, and is ended with a message.
  */
+#include "compiler.h" /* first: it asks the system headers for RTLD_NEXT */
+
 #include <dlfcn.h>
 
 #include "alloc.h"

@@ -4,7 +4,7 @@
  *
  * The first malloc may come before our constructor (other libraries' constructors, the loader
  * itself): it makes the first mapping and needs nothing of libc.  The constructor then reads the
- * options and registers what runs in a forked child and in a thread that ends.
+ * options; what runs in a forked child is registered when both have been.
  */
 #include "init.h"
 
@@ -21,6 +21,15 @@
 
 static struct lock boot_lock;
 static _Atomic bool booted;
+static bool constructed;   /* libc is ready */
+static bool fork_watched;
+
+/* A process that never allocates has nothing to mend in its children, and saves the page faults. */
+static void watch_fork(void)
+{
+	if (!fork_watched)
+		fork_watched = pthread_atfork(NULL, NULL, arn_fork_child) == 0;
+}
 
 bool arn_boot(void)
 {
@@ -34,6 +43,8 @@ bool arn_boot(void)
 	if (!ok) {
 		os_init();
 		ok = pages_boot();
+		if (constructed)
+			watch_fork();
 		atomic_store_explicit(&booted, ok, memory_order_release);
 	}
 	lock_drop(&boot_lock);
@@ -60,8 +71,9 @@ __attribute__((constructor)) static void begin(void)
 
 	if (text != NULL)
 		options_parse(text);
-	thread_init();
-	pthread_atfork(NULL, NULL, arn_fork_child);
+	constructed = true;
+	if (atomic_load_explicit(&booted, memory_order_relaxed))
+		watch_fork();
 }
 
 __attribute__((destructor)) static void end(void)

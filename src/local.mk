@@ -14,7 +14,7 @@ CORE_FILES = \
 	src/foreign.c src/alloc.c src/fork.c src/stats.c src/root.c src/init.c src/api.c
 
 # Only in libarena.
-OVERRIDE_FILES = src/override.c src/cxx.c
+OVERRIDE_FILES = src/override.c src/deepbind.c
 
 HEADER_FILES = \
 	src/compiler.h src/bits.h src/tuning.h src/sizeclass.h src/options.def \
@@ -23,7 +23,7 @@ HEADER_FILES = \
 	src/run_ops.h \
 	src/heap.h \
 	src/tcache_inl.h src/tcache.h \
-	src/foreign.h src/alloc.h src/fork.h src/stats.h src/root.h
+	src/foreign.h src/alloc.h src/fork.h src/stats.h src/root.h src/override.h
 
 arenaincludedir = $(includedir)/arena
 arenainclude_HEADERS = include/arena/amalloc.h

@@ -11,6 +11,7 @@
 
 #include "alloc.h"
 #include "os.h"
+#include "override.h"
 #include "stats.h"
 
 /* The C library's headers declare these with attributes (nonnull, malloc) that we must not rely on
@@ -150,3 +151,13 @@ ARN_EXPORT int mallopt(int param, int value)
 {
 	return arn_mallopt(param, value);
 }
+
+#define ROW(name) {#name, (void *)name}
+const struct override_name arn_override_names[] = {
+	ROW(malloc),	     ROW(free),		  ROW(calloc),	  ROW(realloc),
+	ROW(reallocarray),   ROW(memalign),	  ROW(aligned_alloc), ROW(posix_memalign),
+	ROW(valloc),	     ROW(pvalloc),	  ROW(cfree),	  ROW(free_sized),
+	ROW(free_aligned_sized), ROW(malloc_usable_size), ROW(malloc_trim), ROW(malloc_stats),
+	ROW(malloc_info),    ROW(mallinfo),	  ROW(mallinfo2), ROW(mallopt),
+	{NULL, NULL},
+};

@@ -13,6 +13,7 @@
 #include "alloc.h"
 #include "heap.h"
 #include "meta.h"
+#include "os.h"
 #include "pagemap.h"
 #include "pages.h"
 #include "sizeclass.h"
@@ -93,9 +94,12 @@ void arn_stats_get(struct amalloc_stats *st)
 void arn_stats_print(void)
 {
 	struct amalloc_stats st;
+	char text[512]; /* ten lines of at most 40 characters */
+	int n;
 
 	arn_stats_get(&st);
-	fprintf(stderr,
+	/* One write(2), not stdio: glibc's malloc_stats is no cancellation point. */
+	n = snprintf(text, sizeof text,
 		"Arena 0:\n"
 		"system bytes     = %10zu\n"
 		"in use bytes     = %10zu\n"
@@ -110,6 +114,7 @@ void arn_stats_print(void)
 		(size_t)(st.active + st.dirty - st.huge), (size_t)(st.live - st.huge),
 		(size_t)(st.active + st.dirty), (size_t)st.live, (size_t)st.cached,
 		(size_t)st.dirty, (size_t)st.metadata, (size_t)st.peak_active, (size_t)st.heaps);
+	os_write_err(text, (size_t)n);
 }
 
 /* glibc's schema: one heap, its free blocks by size, then the totals. */

@@ -26,8 +26,6 @@ static inline size_t tcache_count(const struct heap *h, unsigned cls)
 	return h->bins[cls].base == NULL ? 0 : (size_t)(h->top[cls] - h->bins[cls].base);
 }
 
-/* Set up by the constructor: what runs in a thread that ends. */
-void thread_init(void);
 /* Waits in no lock: see fork.c. */
 void thread_fork_child(void);
 /* Heaps on the waiting queue. */

@@ -102,10 +102,14 @@ static void thread_end(void *arg)
 	park(h);
 }
 
-void thread_init(void)
+/* The key is made when the second heap is: most processes have one thread, whose heap need not be
+ * parked, and save three page faults.  Before libc is ready there are no threads. */
+static void key_make(void)
 {
+	lock_take(&threads_lock);
 	if (!key_made)
 		key_made = pthread_key_create(&key, thread_end) == 0;
+	lock_drop(&threads_lock);
 }
 
 ARN_SLOW struct heap *thread_heap_slow(void)
@@ -120,10 +124,12 @@ ARN_SLOW struct heap *thread_heap_slow(void)
 	if (h == NULL)
 		return NULL;
 	arn_heap = h;
-	/* The heap is in place before this: pthread_setspecific may call calloc.  A thread that runs
-	 * before our constructor is the first one, whose heap need not be parked. */
-	if (h->kind == HEAP_THREAD && key_made)
+	/* The heap is in place before this: pthread_setspecific may call calloc. */
+	if (h->kind == HEAP_THREAD && heap_count() > 1) {
+		if (!key_made)
+			key_make();
 		pthread_setspecific(key, h);
+	}
 	return h;
 }
 

@@ -98,7 +98,7 @@ void *aaligned_alloc(size_t alignment, size_t size) AMALLOC_NOTHROW_ AMALLOC_FRE
 	AMALLOC_MUST_USE_ AMALLOC_ATTR_(alloc_align(1), alloc_size(2));
 
 /* POSIX posix_memalign: returns 0, EINVAL (ALIGNMENT is no power of two times sizeof(void *)) or
- * ENOMEM; *OUT is written only on success; errno is left alone. */
+ * ENOMEM; *OUT is written only on success; errno is ENOMEM too when memory runs out (glibc). */
 int aposix_memalign(void **out, size_t alignment, size_t size) AMALLOC_NOTHROW_ AMALLOC_MUST_USE_
 	AMALLOC_ATTR_(nonnull(1));
 
