@@ -1,20 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# tests/system/local.mk - arena-preload on small roots, whole Debian roots and a machine
-# that boots.  Root only, and not part of `make check`; included by tests/local.mk.
+# tests/system/local.mk - whole Debian roots and a machine that boots.  Root only, and
+# minutes long; included by tests/local.mk after SYSTEM_TESTS, the quick ones.
 
-SYSTEM_TESTS = \
-	tests/system/edit.sh \
-	tests/system/refuse.sh \
-	tests/system/trial.sh \
-	tests/system/crash.sh \
-	tests/system/crash-trial.sh
-EXTRA_DIST += $(SYSTEM_TESTS) tests/system/lib.sh tests/system/standin.c \
-	tests/system/root tests/system/in-root tests/system/programs tests/system/boot
-
-# The quick ones, a minute in all.
-check-system: all
-	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(SYSTEM_TESTS)'
+SYSTEM_TESTS += tests/system/crash-trial.sh
+EXTRA_DIST += tests/system/root tests/system/in-root tests/system/programs tests/system/boot
 
 # A Debian root with the packages named in DEBS (or a staged tree), and the list of
 # programs in it.  Needs the network, 2 GB, 10 minutes.
@@ -30,5 +20,3 @@ check-system-boot:
 	$(CC) -std=gnu11 -D_GNU_SOURCE -fno-builtin -shared -fPIC -DBROKEN=1 \
 		-o $(SYSTEM_ROOT).broken.so $(srcdir)/tests/system/standin.c
 	$(srcdir)/tests/system/boot $(SYSTEM_ROOT) $(SYSTEM_ROOT).broken.so
-
-.PHONY: check-system check-system-programs check-system-boot

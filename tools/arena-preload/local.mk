@@ -75,5 +75,3 @@ uninstall-arena-preload-guard:
 	rm -f "$(DESTDIR)$(initramfsdir)/hooks/arena-preload" \
 		"$(DESTDIR)$(initramfsdir)/scripts/local-bottom/arena-preload" \
 		"$(DESTDIR)$(systemdsystemunitdir)/multi-user.target.wants/arena-preload-booted.service"
-
-.PHONY: install-arena-preload-guard uninstall-arena-preload-guard
