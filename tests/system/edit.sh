@@ -3,7 +3,7 @@
 #
 # arena-preload edits one line of ld.so.preload: idempotent, in the order asked for,
 # with mode 0644, and every other entry and comment stays byte for byte.
-plan=42
+plan=46
 . "$(dirname "$0")/lib.sh"
 make_root
 # a harmless other library, so that "keeps the other entry" is about a real one
@@ -139,4 +139,19 @@ is "unit on" "$(grep ^Env "$R/etc/systemd/system/foo.service.d/50-arena-preload.
 in_root arena-preload unit foo default > "$T/out"
 [ ! -e "$R/etc/systemd/system/foo.service.d" ]
 ok "unit default leaves nothing"
+in_root arena-preload unit foo on > "$T/out"
+in_root arena-preload unit bar.service off > "$T/out"
+in_root arena-preload clean "$(basename "$LIBDIR")" > "$T/out"
+[ ! -e "$R/etc/systemd/system/foo.service.d/50-arena-preload.conf" ]
+ok "clean takes a unit's LD_PRELOAD away"
+grep -q 'BindReadOnlyPaths=/dev/null:/etc/ld.so.preload' "$R/etc/systemd/system/bar.service.d/50-arena-preload.conf"
+ok "and leaves an exception, which does no harm"
+user=$R/tmp/h/.config/environment.d/50-arena-preload.conf
+unset XDG_CONFIG_HOME
+HOME=/tmp/h in_root arena-preload user on > "$T/out"
+# environment.d(5) expands $LIB; "$$LIB" stays "$LIB"
+is "user on" "$(cat "$user")" 'LD_PRELOAD=/usr/$$LIB/libarena.so.0${LD_PRELOAD:+:$LD_PRELOAD}'
+HOME=/tmp/h in_root arena-preload user off > "$T/out"
+[ ! -e "$user" ]
+ok "user off"
 finish
