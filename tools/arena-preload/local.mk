@@ -50,6 +50,7 @@ dist_systemdsystemunit_DATA = \
 	tools/arena-preload/arena-preload-booted.service
 
 EXTRA_DIST += \
+	tools/arena-preload/arena-preload.bash-completion \
 	tools/arena-preload/initramfs/hook \
 	tools/arena-preload/initramfs/local-bottom
 
