@@ -12,6 +12,7 @@ tools_alloc_stats_alloc_stats_SOURCES = \
 	tools/alloc-stats/target.c \
 	tools/alloc-stats/live.c \
 	tools/alloc-stats/snapshot.h \
+	tools/alloc-stats/core.c \
 	tools/alloc-stats/roots.c \
 	tools/alloc-stats/snapshot.c \
 	tools/alloc-stats/chunks.c \
@@ -20,6 +21,18 @@ tools_alloc_stats_alloc_stats_SOURCES = \
 	tools/alloc-stats/verdict.c \
 	tools/alloc-stats/text.c \
 	tools/alloc-stats/json.c \
+	tools/alloc-stats/plain.c \
+	tools/alloc-stats/openmetrics.c \
+	tools/alloc-stats/diff.c \
+	tools/alloc-stats/map.c \
+	tools/alloc-stats/watch.h \
+	tools/alloc-stats/watch.c \
+	tools/alloc-stats/top.h \
+	tools/alloc-stats/top.c \
+	tools/alloc-stats/trim.h \
+	tools/alloc-stats/trim.c \
+	tools/alloc-stats/now.c \
+	tools/alloc-stats/plot.c \
 	tools/alloc-stats/run.h \
 	tools/alloc-stats/run.c \
 	tools/alloc-stats/main.c

@@ -74,21 +74,42 @@ static void check_root(struct target *t, struct found_root *f)
 	(void)t;
 }
 
+/* The program headers of the ELF image at BASE, of either word size; returns how many. */
+static unsigned read_headers(struct target *t, uint64_t base, Elf64_Phdr *p)
+{
+	union {
+		unsigned char ident[EI_NIDENT];
+		Elf64_Ehdr wide;
+		Elf32_Ehdr narrow;
+	} e;
+	unsigned n = 0;
+
+	if (!target_read(t, base, &e, sizeof e) || memcmp(e.ident, ELFMAG, SELFMAG) != 0)
+		return 0;
+	if (e.ident[EI_CLASS] == ELFCLASS64 && e.wide.e_phentsize == sizeof *p) {
+		n = e.wide.e_phnum < HEADERS_MAX ? e.wide.e_phnum : HEADERS_MAX;
+		if (!target_read(t, base + e.wide.e_phoff, p, n * sizeof *p))
+			return 0;
+	} else if (e.ident[EI_CLASS] == ELFCLASS32 && e.narrow.e_phentsize == sizeof(Elf32_Phdr)) {
+		for (; n < e.narrow.e_phnum && n < HEADERS_MAX; n++) {
+			Elf32_Phdr q;
+
+			if (!target_read(t, base + e.narrow.e_phoff + n * sizeof q, &q, sizeof q))
+				break;
+			p[n] = (Elf64_Phdr){.p_type = q.p_type, .p_offset = q.p_offset,
+					    .p_vaddr = q.p_vaddr, .p_memsz = q.p_memsz};
+		}
+	}
+	return n;
+}
+
 /* Looks at the ELF image whose header is at BASE. */
 static bool image_root(struct target *t, uint64_t base, struct found_root *f)
 {
-	ElfW(Ehdr) e;
-	ElfW(Phdr) p[HEADERS_MAX];
+	Elf64_Phdr p[HEADERS_MAX];
 	uint64_t lowest = UINT64_MAX, bias;
-	unsigned n;
+	unsigned n = read_headers(t, base, p);
 
-	if (!target_read(t, base, &e, sizeof e) || memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 ||
-	    e.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
-	    e.e_phentsize != sizeof *p)
-		return false;
-	n = e.e_phnum < HEADERS_MAX ? e.e_phnum : HEADERS_MAX;
-	if (!target_read(t, base + e.e_phoff, p, n * sizeof *p))
-		return false;
 	for (unsigned i = 0; i < n; i++)
 		if (p[i].p_type == PT_LOAD && p[i].p_offset == 0)
 			lowest = p[i].p_vaddr;

@@ -23,6 +23,8 @@
 #define SAMPLES_MAX 1024
 /* A process in which no libarena was found is asked again this often. */
 #define ROOT_TRIES 50
+/* Seconds between samples at first: a command of a second has a plot. */
+#define SPACING 0.02
 
 struct traced {
 	pid_t pid;               /* of the process */
@@ -31,8 +33,7 @@ struct traced {
 	struct target *target;   /* for samples */
 	struct found_root roots[ROOTS_MAX];
 	unsigned nroots, root_tries;
-	struct ended *end;       /* index into result->process is stable, the array is not */
-	size_t index;
+	size_t index;            /* in out->process */
 };
 
 static struct traced *procs;
@@ -121,7 +122,7 @@ static struct traced *proc_add(pid_t pid)
 	procs = grab_room(procs, nprocs, &procs_capacity, sizeof *procs);
 	out->process = grab_room(out->process, out->n, &out->capacity, sizeof *out->process);
 	out->process[out->n] = (struct ended){.pid = pid};
-	out->process[out->n].samples.spacing = 0.05;
+	out->process[out->n].samples.spacing = SPACING;
 	p = &procs[nprocs++];
 	*p = (struct traced){.pid = pid, .index = out->n++};
 	return p;
@@ -264,7 +265,7 @@ static void thread_ends(pid_t tid)
 	}
 }
 
-static void thread_appears(pid_t tid, pid_t parent)
+static void thread_appears(pid_t tid)
 {
 	pid_t pid = tgid_of(tid);
 	struct traced *p = proc_find(pid);
@@ -273,7 +274,6 @@ static void thread_appears(pid_t tid, pid_t parent)
 		p = proc_add(pid);
 	if (p != NULL)
 		thread_add(p, tid);
-	(void)parent;
 }
 
 static void exec_done(pid_t pid)
@@ -286,7 +286,7 @@ static void exec_done(pid_t pid)
 	p->ntids = 0;
 	thread_add(p, pid);
 	free(out->process[p->index].samples.at);
-	out->process[p->index].samples = (struct sample_list){.spacing = 0.05};
+	out->process[p->index].samples = (struct sample_list){.spacing = SPACING};
 	out->process[p->index].peak = (struct quick){0};
 }
 
@@ -308,7 +308,7 @@ static void stopped(pid_t tid, int status)
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
 		if (ptrace(PTRACE_GETEVENTMSG, tid, 0, &message) == 0)
-			thread_appears((pid_t)message, tid);
+			thread_appears((pid_t)message);
 		sig = 0;
 		break;
 	case PTRACE_EVENT_STOP:
@@ -317,7 +317,7 @@ static void stopped(pid_t tid, int status)
 			return;
 		}
 		if (proc_of_thread(tid) == NULL)
-			thread_appears(tid, 0);
+			thread_appears(tid);
 		sig = 0;
 		break;
 	default:
@@ -414,8 +414,7 @@ static void start(char *const *argv, const char *library, const sigset_t *mask)
 	close(report[0]);
 }
 
-void run_command(char *const *argv, const char *library, bool children, double spacing,
-		 struct run_result *result)
+void run_command(char *const *argv, const char *library, bool children, struct run_result *result)
 {
 	sigset_t set, old;
 	bool ended = false;
@@ -438,8 +437,7 @@ void run_command(char *const *argv, const char *library, bool children, double s
 		if (wait <= 0) {
 			for (size_t i = 0; i < nprocs; i++)
 				sample(&procs[i]);
-			wait = result->n > 0 && result->process[0].samples.spacing > spacing ?
-			       result->process[0].samples.spacing : spacing;
+			wait = result->process[0].samples.spacing;
 			next = now_seconds() + wait;
 		}
 		ts = (struct timespec){(time_t)wait, (long)((wait - (double)(time_t)wait) * 1e9)};

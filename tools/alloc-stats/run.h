@@ -32,10 +32,9 @@ struct run_result {
  * a message.  The caller frees it. */
 char *run_library(const char *path);
 
-/* Runs ARGV with LIBRARY preloaded.  CHILDREN: descendants are read at their end too.  SPACING: of
- * samples, in seconds.  Exits when the command cannot be run. */
-void run_command(char *const *argv, const char *library, bool children, double spacing,
-		 struct run_result *result);
+/* Runs ARGV with LIBRARY preloaded.  CHILDREN: descendants are read at their end too.
+ * Exits when the command cannot be run. */
+void run_command(char *const *argv, const char *library, bool children, struct run_result *result);
 
 /* The peak table and the plot of growth. */
 void run_show(FILE *f, const struct ended *e);

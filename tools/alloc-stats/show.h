@@ -31,6 +31,9 @@ void show_openmetrics(FILE *f, struct snapshot *const *s, size_t n);
 /* A picture: SVG, or with HTML that SVG in a page with details under the pointer. */
 void show_map(FILE *f, const struct snapshot *s, bool html);
 
+/* What /proc knows of a process without libarena. */
+void show_plain(FILE *f, struct target *t);
+
 /* Two documents that json_heap made, compared.  False: not such documents. */
 bool show_diff(FILE *f, struct json_object *a, struct json_object *b);
 

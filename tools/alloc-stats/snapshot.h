@@ -19,8 +19,8 @@
  *                             in bytes: sum of empty_c + tail_c
  *   page level                free pages inside chunks: dirty (resident, given back by the promise
  *                             or a trim) and clean (address space only)
- *   blow-up                   peak resident / peak live; where the peak of live is not known (it is
- *                             when alloc-stats watches), peak active stands for it
+ *   blow-up                   peak resident / peak live, of the heap: (peak RSS - outside) / peak
+ *                             active; with peak live instead of active where alloc-stats watched
  *
  *   resident   = live + cached + fragmentation + dirty + metadata + outside, the resident part of
  *                each: a page counts for what lies on it, by the byte.

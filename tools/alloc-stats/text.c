@@ -45,9 +45,9 @@ static void totals(FILE *f, const struct snapshot *s)
 	if (s->swap > 0)
 		fprintf(f, ", swapped %s", human(a, (double)s->swap));
 	fprintf(f, "\n  internal fragmentation: between 0 and %s of live", human(a, (double)s->internal_max));
-	if (s->peak_active > 0 && s->peak_rss > 0)
-		fprintf(f, "; blow-up %.2f (peak RSS / peak active)",
-			(double)s->peak_rss / (double)s->peak_active);
+	if (s->peak_active > 0 && known && (double)s->peak_rss > s->part.outside)
+		fprintf(f, "; blow-up %.2f (peak resident / peak active)",
+			((double)s->peak_rss - s->part.outside) / (double)s->peak_active);
 	fprintf(f, "\n  given back to the system so far: %s\n", human(a, (double)s->purged));
 	if (s->mismatches > 0)
 		fprintf(f, "  sized operator delete with a wrong size: %" PRIu64 "\n", s->mismatches);

@@ -93,7 +93,8 @@ char *verdict_line(const struct snapshot *s)
 		for (int i = 0; i < PARTS; i++)
 			total += part[i];
 	}
-	while (total >= 999.5 * unit && u < 2) {
+	/* Four digits rather than the next unit: 1700 KiB say more than 1.7 MiB. */
+	while (total >= 9999.5 * unit && u < 2) {
 		unit *= 1024;
 		u++;
 	}
@@ -113,7 +114,7 @@ char *verdict_line(const struct snapshot *s)
 			continue;
 		fprintf(f, "%s%s %.*f", i == LIVE ? " " : value < 0 ? " - " : " + ", part_name[i],
 			decimals, fabs(value));
-		if (i == FRAGMENTATION && worst != 0)
+		if (i == FRAGMENTATION && worst != 0 && steps[i] != 0)
 			fprintf(f, " (worst: %u-byte class, %.0f%% empty)", s->cls[worst].size,
 				100 * share);
 	}
@@ -144,7 +145,8 @@ char *verdict_advice(const struct snapshot *s)
 	if (!s->resident_known)
 		return grab_format("residence is not known from a core file: these are bytes of address "
 				   "space; never-written pages among them took no memory");
-	if (s->live_untouched > 0.1 * (double)s->live && s->live_untouched > 1 << 20)
+	if (s->live_untouched > 0.1 * (double)s->live && s->live_untouched > 1 << 20 &&
+	    s->live_untouched > p->fragmentation)
 		return grab_format("%s of the %s live were never written: the kernel gives a page its "
 				   "memory at the first write, so they are allocated but not in RSS",
 				   human(a, s->live_untouched), human(b, (double)s->live));
