@@ -1,0 +1,720 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pages.c - unit tests of the page layer: meta, pagemap, chunks and spans, huge blocks, and runs.
+ */
+#include "unit.h"
+
+#include "init.h"
+#include "options.h"
+#include "os.h"
+#include "pagemap.h"
+#include "pages.h"
+#include "promise.h"
+#include "run_ops.h"
+
+static void boot(void)
+{
+	ck_assert(arn_boot());
+}
+
+#define REQUIRE_PROMISE() REQUIRE(arn_pages.dirty <= promise_limit(arn_pages.used))
+
+/* ---- meta ---------------------------------------------------------------------------------- */
+
+START_TEST(meta_slots)
+{
+	enum { N = 4000, LINES = 5 };
+	static char *slot[N];
+	char *first;
+
+	for (int i = 0; i < N; i++) {
+		slot[i] = meta_get(META_RUN + LINES, LINES);
+		REQUIRE(slot[i] != NULL && (uintptr_t)slot[i] % ARN_CACHE_LINE == 0);
+		for (int k = 0; k < LINES * ARN_CACHE_LINE; k++)
+			REQUIRE(slot[i][k] == 0);
+		memset(slot[i], 1 + i % 100, LINES * ARN_CACHE_LINE);
+	}
+	for (int i = 0; i < N; i++)
+		for (int k = 0; k < LINES * ARN_CACHE_LINE; k++)
+			REQUIRE(slot[i][k] == 1 + i % 100);
+	/* Type-stable: the slot comes back to its own kind only, and holds what it held but for
+	 * the first word. */
+	first = slot[7];
+	meta_put(META_RUN + LINES, first);
+	ck_assert_ptr_ne(meta_get(META_COMBINE, LINES), first);
+	ck_assert_ptr_eq(meta_get(META_RUN + LINES, LINES), first);
+	ck_assert_ptr_null(*(void **)(void *)first);
+	for (size_t k = sizeof(void *); k < LINES * ARN_CACHE_LINE; k++)
+		REQUIRE(first[k] == 8);
+	ck_assert_uint_ge(arn_meta_mapped, arn_meta_used);
+	ck_assert_uint_ge(arn_meta_used, N * LINES * ARN_CACHE_LINE);
+}
+END_TEST
+
+START_TEST(meta_larger_than_a_block)
+{
+	size_t lines = 8 * MIB / ARN_CACHE_LINE; /* above BLOCK_MAX */
+	char *p = meta_get(META_TABLE, lines);
+
+	ck_assert_ptr_nonnull(p);
+	p[0] = p[8 * MIB - 1] = 1;
+}
+END_TEST
+
+/* ---- pagemap ------------------------------------------------------------------------------- */
+
+static struct run *span_get(unsigned npages, unsigned align)
+{
+	struct run *r = run_slot_get(0);
+
+	REQUIRE(r != NULL);
+	r->state = RUN_LARGE;
+	REQUIRE(pages_get(r, npages, align, INFO_LARGE, INFO_INNER));
+	return r;
+}
+
+static void require_entries(struct run *r)
+{
+	for (unsigned i = 0; i < r->npages; i++) {
+		char *p = (char *)r->base + i * PAGE_BYTES;
+
+		REQUIRE(pagemap_info(pagemap_now(), p) == (i == 0 ? INFO_LARGE : INFO_INNER));
+		REQUIRE(pagemap_info(pagemap_now(), p + PAGE_BYTES - QUANTUM) ==
+			(i == 0 ? INFO_LARGE : INFO_INNER));
+		REQUIRE(pagemap_run(p) == r);
+	}
+}
+
+START_TEST(pagemap_before_boot)
+{
+	int on_stack;
+
+	ck_assert_uint_eq(pagemap_info(pagemap_now(), NULL), 0);
+	ck_assert_uint_eq(pagemap_info(pagemap_now(), &on_stack), 0);
+	ck_assert_uint_eq(pagemap_info(pagemap_now(), (void *)~(uintptr_t)15), 0);
+}
+END_TEST
+
+START_TEST(pagemap_foreign)
+{
+	struct run *r;
+	int on_stack;
+
+	boot();
+	r = span_get(3, 1);
+	ck_assert_uint_eq(pagemap_info(pagemap_now(), NULL), 0);
+	ck_assert_uint_eq(pagemap_info(pagemap_now(), &on_stack), 0);
+	ck_assert_uint_eq(pagemap_info(pagemap_now(), (void *)~(uintptr_t)15), 0);
+	for (unsigned i = 1; i < QUANTUM; i++)
+		ck_assert_uint_eq(pagemap_info(pagemap_now(), (char *)r->base + i), 0);
+	require_entries(r);
+	pages_put(r);
+	ck_assert_uint_eq(pagemap_info(pagemap_now(), (char *)r->base), 0);
+}
+END_TEST
+
+/* The map covers addresses without touching what is there, so any will do. */
+START_TEST(pagemap_grows)
+{
+	struct run *r[40], *huge;
+	uintptr_t base;
+	size_t before;
+	/* 32 bits have 4 GiB in all; elsewhere, near, far (a hole of 1 TiB) and both ways. */
+	static const int64_t gib[] = {-1, -2, 1, -9, -60, 30, -1024};
+	unsigned n = sizeof(void *) == 8 ? sizeof gib / sizeof *gib : 1;
+
+	boot();
+	for (int i = 0; i < 40; i++)
+		r[i] = span_get(1 + (unsigned)i * 3, 1);
+	huge = huge_get(3 * MIB, 1, 0, false);
+	ck_assert_ptr_nonnull(huge);
+	base = r[0]->base;
+	for (unsigned i = 0; i < n; i++) {
+		char *p = (char *)(base + (uintptr_t)(gib[i] * (int64_t)GIB));
+		page_info *m;
+
+		ck_assert(pagemap_cover(p, 5 * PAGE_BYTES));
+		m = pagemap_now();
+		ck_assert(pagemap_covers(m, pagemap_offset(m, p)));
+		ck_assert(pagemap_covers(m, pagemap_offset(m, p + 5 * PAGE_BYTES - QUANTUM)));
+		ck_assert_uint_eq(pagemap_info(m, p), 0);
+		pagemap_set(p, 5, 0x1234, 0x5678, r[1]);
+		ck_assert_uint_eq(pagemap_info(m, p), 0x1234);
+		ck_assert_uint_eq(pagemap_info(m, p + 4 * PAGE_BYTES), 0x5678);
+		ck_assert_ptr_eq(pagemap_run(p + 2 * PAGE_BYTES), r[1]);
+		pagemap_set(p, 5, 0, 0, NULL);
+		for (int k = 0; k < 40; k++)
+			require_entries(r[k]);
+		ck_assert_ptr_eq(pagemap_run((void *)huge->base), huge);
+		ck_assert_uint_eq(INFO_CLASS(pagemap_info(m, (void *)huge->base)), INFO_HUGE);
+		/* What is covered is not covered anew. */
+		before = pagemap_mapped();
+		ck_assert(pagemap_cover(p, 5 * PAGE_BYTES));
+		ck_assert(pagemap_cover((void *)base, 1));
+		ck_assert_uint_eq(pagemap_mapped(), before);
+	}
+	for (int i = 0; i < 40; i++)
+		pages_put(r[i]);
+	huge_put(huge);
+	ck_assert(pages_check());
+}
+END_TEST
+
+START_TEST(pagemap_entries_of_a_run)
+{
+	struct run *r;
+
+	boot();
+	r = run_new(5, arn_class[5].run_max, 77);
+	ck_assert_ptr_nonnull(r);
+	for (unsigned i = 0; i < r->npages; i++)
+		ck_assert_uint_eq(pagemap_info(pagemap_now(), (char *)r->base + i * PAGE_BYTES),
+				  5 | 77u << INFO_CLASS_BITS);
+	run_release(r);
+}
+END_TEST
+
+/* ---- pages --------------------------------------------------------------------------------- */
+
+#define SPANS 120
+
+/* Each page of a span holds its owner's number at both ends. */
+static void mark(struct run *r, unsigned from, unsigned char tag)
+{
+	for (unsigned i = from; i < r->npages; i++) {
+		((unsigned char *)r->base)[i * PAGE_BYTES] = tag;
+		((unsigned char *)r->base)[(i + 1) * PAGE_BYTES - 1] = tag;
+	}
+}
+
+static void require_mark(const struct run *r, unsigned npages, unsigned char tag)
+{
+	for (unsigned i = 0; i < npages; i++) {
+		REQUIRE(((unsigned char *)r->base)[i * PAGE_BYTES] == tag);
+		REQUIRE(((unsigned char *)r->base)[(i + 1) * PAGE_BYTES - 1] == tag);
+	}
+}
+
+static void require_zero(const struct run *r)
+{
+	for (size_t i = 0; i < r->size; i += 512)
+		REQUIRE(((unsigned char *)r->base)[i] == 0 &&
+			((unsigned char *)r->base)[i + 511] == 0);
+}
+
+static unsigned random_pages(uint64_t *seed)
+{
+	unsigned top = 1u << unit_random(seed) % 8; /* as many small ones as large */
+
+	return 1 + (unsigned)(unit_random(seed) % top);
+}
+
+static void require_states(struct run *const *span)
+{
+	size_t used = 0;
+
+	for (int i = 0; i < SPANS; i++)
+		used += span[i] != NULL ? span[i]->size : 0;
+	REQUIRE(arn_pages.used == used && arn_pages.large == used);
+	REQUIRE(pages_check());
+	REQUIRE_PROMISE();
+}
+
+START_TEST(pages_against_model)
+{
+	static struct run *span[SPANS];
+	uint64_t seed = 42;
+
+	arn_options.dirty_kib = (size_t)_i;
+	boot();
+	for (int step = 0; step < 6000; step++) {
+		unsigned i = (unsigned)(unit_random(&seed) % SPANS), n = random_pages(&seed), old;
+
+		if (span[i] == NULL) {
+			unsigned align = unit_random(&seed) % 4 ? 1 : 1u << unit_random(&seed) % 8;
+
+			span[i] = span_get(n, align);
+			REQUIRE(span[i]->npages == n && span[i]->size == n * PAGE_BYTES);
+			REQUIRE(span[i]->base % (align * PAGE_BYTES) == 0);
+			if (span[i]->zero)
+				require_zero(span[i]);
+			mark(span[i], 0, (unsigned char)(i + 1));
+		} else if (unit_random(&seed) % 3 == 0) {
+			old = span[i]->npages;
+			if (pages_resize(span[i], n)) {
+				REQUIRE(span[i]->npages == n && span[i]->size == n * PAGE_BYTES);
+				require_mark(span[i], n < old ? n : old, (unsigned char)(i + 1));
+				mark(span[i], old < n ? old : n, (unsigned char)(i + 1));
+			} else {
+				REQUIRE(span[i]->npages == old && n > old);
+			}
+			require_entries(span[i]);
+		} else {
+			require_mark(span[i], span[i]->npages, (unsigned char)(i + 1));
+			require_entries(span[i]);
+			pages_put(span[i]);
+			REQUIRE(pagemap_info(pagemap_now(), (void *)span[i]->base) == 0);
+			run_slot_put(span[i]);
+			span[i] = NULL;
+		}
+		require_states(span);
+	}
+	for (int i = 0; i < SPANS; i++)
+		if (span[i] != NULL)
+			pages_put(span[i]);
+	ck_assert_uint_eq(arn_pages.used, 0);
+	pages_trim(0);
+	ck_assert_uint_eq(arn_pages.dirty, 0);
+	ck_assert(pages_check());
+}
+END_TEST
+
+START_TEST(pages_chunks_go_back)
+{
+	struct run *r[100];
+	size_t mapped, n, purged;
+
+	boot();
+	arn_options.dirty_kib = 0;
+	for (int i = 0; i < 100; i++) {
+		r[i] = span_get(LARGE_MAX_PAGES, 1);
+		mark(r[i], 0, 1);
+	}
+	mapped = arn_pages.mapped;
+	ck_assert_uint_ge(mapped, 100 * LARGE_MAX);
+	for (int i = 0; i < 100; i++) {
+		pages_put(r[i]);
+		REQUIRE_PROMISE();
+	}
+	purged = arn_pages.purged;
+	n = pages_trim(0);
+	ck_assert_uint_eq(arn_pages.purged - purged, n);
+	ck_assert_uint_eq(arn_pages.dirty, 0);
+	/* Two at most: the one that is kept, and the first one. */
+	ck_assert_uint_le(arn_pages.mapped, 2 * CHUNK_BYTES);
+	ck_assert(pages_check());
+}
+END_TEST
+
+/* What the map says is purged is not resident. */
+START_TEST(pages_purge_is_real)
+{
+	unsigned char resident[LARGE_MAX / 4096];
+	struct run *r, *neighbour;
+	size_t bytes;
+
+	boot();
+	r = span_get(100, 1);
+	neighbour = span_get(1, 1); /* the chunk stays in use */
+	mark(r, 0, 9);
+	mark(neighbour, 0, 8);
+	bytes = r->size;
+	pages_put(r);
+	ck_assert_uint_ge(pages_trim(0), bytes);
+	ck_assert_int_eq(mincore((void *)r->base, bytes, resident), 0);
+	for (size_t i = 0; i < bytes / (size_t)sysconf(_SC_PAGESIZE); i++)
+		ck_assert_int_eq(resident[i] & 1, 0);
+	require_mark(neighbour, 1, 8);
+	r = span_get(100, 1);
+	ck_assert(r->zero);
+	require_zero(r);
+}
+END_TEST
+
+/* Locked memory cannot be purged: the pages stay dirty, nothing loops, nothing counts as given. */
+START_TEST(pages_kernel_refuses)
+{
+	struct run *r, *neighbour;
+
+	boot();
+	r = span_get(4, 1);
+	neighbour = span_get(1, 1);
+	mark(r, 0, 9);
+	if (mlock((void *)r->base, r->size) != 0)
+		return; /* RLIMIT_MEMLOCK is below 64 KiB */
+	pages_put(r);
+	ck_assert_uint_eq(pages_trim(0), 0);
+	ck_assert_uint_ge(arn_pages.dirty, 4 * PAGE_BYTES);
+	ck_assert(pages_check());
+	r = span_get(4, 1);
+	ck_assert(!r->zero);
+	pages_put(r);
+	pages_put(neighbour);
+	ck_assert(pages_check());
+}
+END_TEST
+
+START_TEST(pages_contain_what_is_ours)
+{
+	struct run *r;
+	int on_stack;
+
+	boot();
+	r = span_get(2, 1);
+	ck_assert(pages_contain((void *)r->base));
+	ck_assert(pages_contain((char *)r->base + r->size - 1));
+	pages_put(r);
+	ck_assert(pages_contain((void *)r->base));
+	ck_assert(!pages_contain(&on_stack));
+	ck_assert(!pages_contain(NULL));
+}
+END_TEST
+
+/* ---- huge ---------------------------------------------------------------------------------- */
+
+#define REQUIRE_STATES() \
+	do { \
+		REQUIRE(pages_check()); \
+		REQUIRE_PROMISE(); \
+	} while (0)
+
+static struct run *huge_new(size_t size)
+{
+	struct run *r = huge_get(size, 1, 0, false);
+
+	REQUIRE(r != NULL && r->size >= size && r->base % os_page_bytes() == 0);
+	REQUIRE(pagemap_run((void *)r->base) == r);
+	REQUIRE_STATES();
+	return r;
+}
+
+static void huge_tag(struct run *r, unsigned char tag)
+{
+	for (size_t i = 0; i < r->size; i += 64 * KIB)
+		((unsigned char *)r->base)[i] = tag;
+	((unsigned char *)r->base)[r->size - 1] = tag;
+}
+
+static void require_huge_tag(struct run *r, size_t size, unsigned char tag)
+{
+	for (size_t i = 0; i < size; i += 64 * KIB)
+		REQUIRE(((unsigned char *)r->base)[i] == tag);
+}
+
+START_TEST(huge_cache_serves_again)
+{
+	struct run *r;
+	uintptr_t base;
+
+	boot();
+	r = huge_new(3 * MIB);
+	ck_assert(r->zero);
+	base = r->base;
+	huge_tag(r, 1);
+	huge_put(r);
+	ck_assert_uint_eq(arn_pages.huge_cached, 3 * MIB);
+	r = huge_new(3 * MIB);
+	ck_assert_uint_eq(r->base, base);
+	ck_assert(!r->zero);
+	ck_assert_uint_eq(arn_pages.huge_cached, 0);
+	huge_put(r);
+	pages_trim(0);
+	ck_assert_uint_eq(arn_pages.dirty, 0);
+	ck_assert_ptr_null(arn_huge_cached);
+	REQUIRE_STATES();
+}
+END_TEST
+
+START_TEST(huge_cache_splits)
+{
+	struct run *front, *tail;
+	uintptr_t base;
+
+	boot();
+	arn_options.dirty_kib = 64 * 1024;
+	front = huge_new(40 * MIB);
+	base = front->base;
+	huge_tag(front, 1);
+	huge_put(front);
+	front = huge_new(10 * MIB);
+	ck_assert_uint_eq(front->base, base);
+	ck_assert_uint_eq(arn_pages.huge_cached, 40 * MIB - front->size);
+	tail = huge_new(30 * MIB);
+	ck_assert_uint_eq(tail->base, base + 10 * MIB);
+	huge_tag(front, 2);
+	huge_tag(tail, 3);
+	require_huge_tag(front, front->size, 2);
+	require_huge_tag(tail, tail->size, 3);
+	huge_put(tail);
+	huge_put(front);
+	REQUIRE_STATES();
+	ck_assert_uint_eq(arn_pages.huge_cached, 40 * MIB);
+}
+END_TEST
+
+/* A tail that is freed beside its cached front while the promise is too small for it. */
+START_TEST(huge_tail_above_the_promise)
+{
+	struct run *ballast, *front, *tail, *r;
+
+	boot();
+	ballast = huge_new(700 * MIB); /* untouched; it raises the promise */
+	r = huge_new(60 * MIB);
+	huge_put(r);
+	front = huge_new(3 * MIB);
+	tail = huge_new(57 * MIB);
+	huge_put(ballast);
+	huge_put(front);
+	huge_put(tail);
+	REQUIRE_STATES();
+	for (int i = 0; i < 3; i++) {
+		struct run *a = huge_new(50 * MIB), *b = huge_new(50 * MIB);
+
+		ck_assert_ptr_ne(a, b);
+		huge_tag(a, 1);
+		huge_tag(b, 2);
+		require_huge_tag(a, a->size, 1);
+		huge_put(a);
+		huge_put(b);
+	}
+	REQUIRE_STATES();
+}
+END_TEST
+
+START_TEST(huge_grows_from_cache)
+{
+	struct run *r;
+
+	boot();
+	r = huge_new(3 * MIB);
+	huge_tag(r, 1);
+	huge_put(r);
+	r = huge_new(5 * MIB);
+	ck_assert(!r->zero);
+	ck_assert_uint_eq(arn_pages.huge_cached, 0);
+	huge_tag(r, 2);
+	require_huge_tag(r, r->size, 2);
+}
+END_TEST
+
+START_TEST(huge_resize_keeps_contents)
+{
+	struct run *r, *wall;
+	void *old;
+
+	boot();
+	r = huge_new(4 * MIB);
+	wall = huge_new(4 * MIB);
+	huge_tag(r, 5);
+	huge_tag(wall, 6);
+	for (size_t size = 5 * MIB; size <= 80 * MIB; size *= 2) {
+		old = (void *)r->base;
+		ck_assert(huge_resize(r, size, true));
+		ck_assert_uint_eq(r->size, size);
+		ck_assert_ptr_eq(pagemap_run((void *)r->base), r);
+		if ((void *)r->base != old)
+			ck_assert_uint_eq(pagemap_info(pagemap_now(), old), 0);
+		require_huge_tag(r, 4 * MIB, 5);
+		((char *)r->base)[size - 1] = 1;
+		REQUIRE_STATES();
+	}
+	old = (void *)r->base;
+	ck_assert(huge_resize(r, 3 * MIB, true));
+	ck_assert_ptr_eq((void *)r->base, old);
+	require_huge_tag(r, 3 * MIB, 5);
+	require_huge_tag(wall, wall->size, 6);
+	REQUIRE_STATES();
+}
+END_TEST
+
+/* What a shrinking block takes from the promise must go back at once. */
+START_TEST(huge_shrink_keeps_the_promise)
+{
+	struct run *big, *r[10];
+
+	boot();
+	big = huge_new(1024 * MIB);
+	for (int i = 0; i < 10; i++)
+		r[i] = huge_new(8 * MIB);
+	for (int i = 0; i < 10; i++)
+		huge_put(r[i]);
+	ck_assert_uint_ge(arn_pages.dirty, 80 * MIB);
+	ck_assert(huge_resize(big, 3 * MIB, true));
+	REQUIRE_STATES();
+}
+END_TEST
+
+START_TEST(huge_aligned)
+{
+	boot();
+	for (size_t align = 1; align <= 64 * MIB; align *= 2) {
+		struct run *r = huge_get(3 * MIB, align, 0, false);
+
+		ck_assert_ptr_nonnull(r);
+		ck_assert_uint_eq(r->base & (align - 1), 0);
+		huge_tag(r, 1);
+		REQUIRE_STATES();
+		if (align % 3 == 1)
+			huge_put(r);
+	}
+	/* More than the address space. */
+	ck_assert_ptr_null(huge_get((size_t)PTRDIFF_MAX / 2, 1, 0, false));
+	REQUIRE_STATES();
+}
+END_TEST
+
+/* Starts of blocks are told apart by our pages: a tiny block of a huge alignment must not share one
+ * with the next mapping. */
+START_TEST(huge_tiny_blocks_have_pages_of_their_own)
+{
+	struct run *tiny, *next;
+	char *hole;
+
+	boot();
+	tiny = huge_get(1, 8 * MIB, 0, false);
+	ck_assert_ptr_nonnull(tiny);
+	ck_assert_uint_ge(tiny->size, PAGE_BYTES);
+	hole = (char *)tiny->base + tiny->size;
+	next = huge_get(3 * MIB, 1, 0, false);
+	ck_assert_uint_ne(next->base >> PAGE_SHIFT, tiny->base >> PAGE_SHIFT);
+	(void)hole;
+}
+END_TEST
+
+START_TEST(huge_against_model)
+{
+	enum { N = 12 };
+	struct run *r[N] = {NULL};
+	uint64_t seed = 7;
+
+	boot();
+	arn_options.dirty_kib = (size_t)_i * 1024;
+	for (int step = 0; step < 1500; step++) {
+		unsigned i = (unsigned)(unit_random(&seed) % N);
+		size_t size = LARGE_MAX + 1 + unit_random(&seed) % (12 * MIB), old;
+		size_t align = unit_random(&seed) % 8 ? 1 : MIB << unit_random(&seed) % 4;
+
+		if (r[i] == NULL) {
+			r[i] = huge_get(size, align, 0, false);
+			REQUIRE(r[i] != NULL && r[i]->base % align == 0 && r[i]->size >= size);
+			if (r[i]->zero)
+				require_huge_tag(r[i], r[i]->size, 0);
+			huge_tag(r[i], (unsigned char)(i + 1));
+		} else if (unit_random(&seed) % 3 == 0) {
+			old = r[i]->size;
+			if (huge_resize(r[i], size, unit_random(&seed) & 1))
+				require_huge_tag(r[i], old < r[i]->size ? old : r[i]->size,
+						 (unsigned char)(i + 1));
+			huge_tag(r[i], (unsigned char)(i + 1));
+		} else {
+			require_huge_tag(r[i], r[i]->size, (unsigned char)(i + 1));
+			huge_put(r[i]);
+			r[i] = NULL;
+		}
+		REQUIRE_STATES();
+	}
+	for (int i = 0; i < N; i++)
+		if (r[i] != NULL)
+			huge_put(r[i]);
+	pages_trim(0);
+	ck_assert_uint_eq(arn_pages.huge, 0);
+	ck_assert_uint_eq(arn_pages.huge_cached, 0);
+	REQUIRE_STATES();
+}
+END_TEST
+
+/* ---- run ----------------------------------------------------------------------------------- */
+
+START_TEST(run_every_class)
+{
+	static void *p[RUN_REGIONS_MAX + 1];
+
+	boot();
+	for (unsigned c = 1; c < NCLASSES; c++) {
+		size_t size = arn_class[c].size;
+		struct run *r = run_new(c, arn_class[c].run_max, 1);
+		unsigned n, got = 0;
+
+		REQUIRE(r != NULL && run_check(r));
+		n = r->nregions;
+		REQUIRE(n == r->nfree && n * size <= r->npages * PAGE_BYTES);
+		while (got < n) {
+			unsigned k = run_take(r, p + n - got, 13);
+
+			REQUIRE(k == (n - got < 13 ? n - got : 13));
+			got += k;
+			REQUIRE(r->nfree == n - got && run_check(r));
+		}
+		REQUIRE(run_take(r, p + 1, 1) == 0);
+		for (unsigned i = 0; i < n; i++) {
+			REQUIRE(p[n - 1 - i] == (char *)r->base + i * size); /* address order */
+			REQUIRE(run_region(r, i) == p[n - 1 - i]);
+		}
+		for (size_t off = 0; off < r->npages * PAGE_BYTES; off += QUANTUM) {
+			int region = run_region_of(r, (char *)r->base + off);
+
+			REQUIRE(region == (off % size == 0 && off / size < n ? (int)(off / size) : -1));
+		}
+		for (unsigned w = 0; w < r->nwords; w++) {
+			unsigned left = n - w * WORD_BITS;
+			uint64_t all = bits_low(left < WORD_BITS ? left : WORD_BITS);
+
+			REQUIRE(run_merge(r, w, all & 0x5555555555555555) == 0);
+			REQUIRE(run_merge(r, w, all) == (all & 0x5555555555555555));
+			REQUIRE(run_check(r));
+		}
+		REQUIRE(r->nfree == n);
+		run_release(r);
+	}
+	ck_assert_uint_eq(arn_pages.used, 0);
+	ck_assert(pages_check());
+}
+END_TEST
+
+/* Slots are shared between lives with other numbers of words: the remote ones must start at zero. */
+START_TEST(run_slots_between_lives)
+{
+	boot();
+	for (int round = 0; round < 4; round++) {
+		for (unsigned c = 1; c < NCLASSES; c++) {
+			for (unsigned n = arn_class[c].run_pages; n <= arn_class[c].run_max; n *= 2) {
+				struct run *r = run_new(c, n, 1);
+
+				REQUIRE(r != NULL && run_check(r));
+				for (unsigned w = 0; w < r->nwords; w++)
+					REQUIRE(run_remote(r)[w] == 0);
+				run_take(r, (void *[RUN_REGIONS_MAX]){NULL} + RUN_REGIONS_MAX,
+					 RUN_REGIONS_MAX);
+				for (unsigned i = 0; i < r->nregions; i++)
+					run_merge(r, i / WORD_BITS, 1ull << i % WORD_BITS);
+				run_release(r);
+			}
+		}
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("pages");
+	TCase *tc = tcase_create("models");
+
+	unit_add(s, "meta", meta_slots);
+	unit_add(s, "meta", meta_larger_than_a_block);
+	unit_add(s, "pagemap", pagemap_before_boot);
+	unit_add(s, "pagemap", pagemap_foreign);
+	unit_add(s, "pagemap", pagemap_grows);
+	unit_add(s, "pagemap", pagemap_entries_of_a_run);
+	unit_add(s, "pages", pages_chunks_go_back);
+	unit_add(s, "pages", pages_purge_is_real);
+	unit_add(s, "pages", pages_kernel_refuses);
+	unit_add(s, "pages", pages_contain_what_is_ours);
+	unit_add(s, "huge", huge_cache_serves_again);
+	unit_add(s, "huge", huge_cache_splits);
+	unit_add(s, "huge", huge_tail_above_the_promise);
+	unit_add(s, "huge", huge_grows_from_cache);
+	unit_add(s, "huge", huge_resize_keeps_contents);
+	unit_add(s, "huge", huge_shrink_keeps_the_promise);
+	unit_add(s, "huge", huge_aligned);
+	unit_add(s, "huge", huge_tiny_blocks_have_pages_of_their_own);
+	unit_add(s, "run", run_every_class);
+	unit_add(s, "run", run_slots_between_lives);
+	/* The fixed part of the promise: none, 1 KiB (below one page), 4 MiB; for huge ones in MiB. */
+	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, pages_against_model, 0, 2);
+	tcase_add_loop_test(tc, pages_against_model, 4096, 4097);
+	tcase_add_loop_test(tc, huge_against_model, 0, 1);
+	tcase_add_loop_test(tc, huge_against_model, 16, 17);
+	suite_add_tcase(s, tc);
+	return unit_run(s);
+}
