@@ -407,31 +407,28 @@ size_t arn_good_size(size_t size)
 	return bits_round_up(size, size <= LARGE_MAX ? PAGE_BYTES : os_page_bytes());
 }
 
-/* Whether a block that was asked with SIZE may have USABLE bytes.  Small ones have exactly those of
- * their class; a large one may have got a quarter more while it grew. */
-static bool size_fits(size_t usable, size_t size)
+/* Whether a block that was asked with SIZE and ALIGNMENT may have USABLE bytes.  One of a class has
+ * exactly those; a larger one may have got a quarter more while it grew. */
+static bool size_fits(size_t usable, size_t size, size_t alignment)
 {
-	if (usable <= SMALL_MAX)
-		return size <= SMALL_MAX && arn_good_size(size) == usable;
-	return size > SMALL_MAX / 2 && size <= usable && usable - size <= usable / 4 + PAGE_BYTES;
+	unsigned cls = bits_is_pow2(alignment) ? aligned_class(size == 0 ? 1 : size, alignment) : 0;
+
+	if (cls != 0)
+		return usable == arn_class[cls].size;
+	return size <= usable && usable - size <= usable / 4 + PAGE_BYTES;
 }
 
 void arn_free_sized(void *p, size_t size)
 {
-	if (p != NULL && !size_fits(arn_usable_size(p), size))
+	if (p != NULL && !size_fits(arn_usable_size(p), size, QUANTUM))
 		arn_crime(CRIME_WRONG_SIZE, p);
 	tcache_free(p);
 }
 
 void arn_free_aligned_sized(void *p, size_t alignment, size_t size)
 {
-	if (p != NULL) {
-		unsigned cls = bits_is_pow2(alignment) ? aligned_class(size == 0 ? 1 : size, alignment) : 0;
-		size_t usable = arn_usable_size(p);
-
-		if (cls != 0 ? usable != arn_class[cls].size : !size_fits(usable, size))
-			arn_crime(CRIME_WRONG_SIZE, p);
-	}
+	if (p != NULL && !size_fits(arn_usable_size(p), size, alignment))
+		arn_crime(CRIME_WRONG_SIZE, p);
 	tcache_free(p);
 }
 
@@ -439,7 +436,7 @@ ARN_SLOW void arn_delete_slow(void *p, size_t size)
 {
 	uint32_t info = pagemap_info(pagemap_now(), p);
 
-	if (info != 0 && INFO_CLASS(info) != INFO_INNER && !size_fits(arn_usable_size(p), size))
+	if (info != 0 && INFO_CLASS(info) != INFO_INNER && !size_fits(arn_usable_size(p), size, QUANTUM))
 		atomic_fetch_add_explicit(&arn_delete_mismatches, 1, memory_order_relaxed);
 	tcache_free(p);
 }

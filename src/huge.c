@@ -69,7 +69,8 @@ static bool belong_together(const struct run *a, const struct run *b)
 	return b->split && a->base + a->size == b->base && a->zero == b->zero;
 }
 
-static void cache_add(struct run *r)
+/* Returns the mapping that R is now, or is now a part of. */
+static struct run *cache_add(struct run *r)
 {
 	r->state = RUN_UNUSED;
 	for (struct run *e = arn_huge_cached, *next; e != NULL; e = next) {
@@ -92,12 +93,15 @@ static void cache_add(struct run *r)
 		arn_pages.huge_cached += r->size;
 		arn_pages.dirty += r->size;
 	}
+	return r;
 }
 
 /* Unmaps a cached mapping, or at least drops its contents. */
-static void cache_drop(struct run *r)
+/* False: neither. */
+static bool cache_drop(struct run *r)
 {
 	size_t n = r->size;
+	bool dropped;
 
 	/* First forget, then unmap: a child forked in between must not find what is gone. */
 	cache_del(r);
@@ -106,25 +110,30 @@ static void cache_drop(struct run *r)
 		if (!r->zero)
 			pages_account_purge(n);
 		run_slot_put(r);
-		return;
+		return true;
 	}
-	if (!r->zero && os_purge((void *)r->base, n)) {
+	dropped = !r->zero && os_purge((void *)r->base, n);
+	if (dropped) {
 		pages_account_purge(n);
 		r->zero = true;
 	}
 	cache_add(r);
+	return dropped;
 }
 
 void huge_cache_purge(size_t need)
 {
 	size_t goal = arn_pages.dirty > need ? arn_pages.dirty - need : 0;
-	struct run *r = arn_huge_cached, *prev;
+	/* The oldest that holds contents, each time anew: one that the kernel does not take back comes
+	 * in at the front, clean, and may have joined another. */
+	while (arn_pages.dirty > goal) {
+		struct run *oldest = NULL;
 
-	while (r != NULL && r->next != NULL)
-		r = r->next;
-	for (; r != NULL && arn_pages.dirty > goal; r = prev) {
-		prev = r->prev;
-		cache_drop(r);
+		for (struct run *r = arn_huge_cached; r != NULL; r = r->next)
+			if (!r->zero)
+				oldest = r;
+		if (oldest == NULL || !cache_drop(oldest))
+			break;
 	}
 }
 
@@ -263,7 +272,9 @@ static void account_used(size_t n, bool on)
 
 struct run *huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 {
-	size_t n = bits_round_up(size, os_page_bytes());
+	/* At least a page of ours, or two blocks of small size and large alignment could begin in
+	 * the same one, which has one entry in the page map. */
+	size_t n = bits_round_up(size < PAGE_BYTES ? PAGE_BYTES : size, os_page_bytes());
 	struct run *r;
 
 	if (align < os_page_bytes())
@@ -304,7 +315,7 @@ void huge_put(struct run *r)
 	account_used(r->size, false);
 	arn_pages.nhuge--;
 	r->zero = false;
-	cache_add(r);
+	r = cache_add(r);
 	/* What the promise cannot hold goes at once, instead of pushing others out first. */
 	if (r->size > promise_limit(arn_pages.used))
 		cache_drop(r);
@@ -344,6 +355,7 @@ bool huge_resize(struct run *r, size_t size, bool may_move)
 		if (n > old)
 			want_huge_pages(r);
 		pagemap_set(p, 1, INFO_HUGE | r->owner << INFO_CLASS_BITS, 0, r);
+		pages_settle();
 	}
 	lock_drop(&arn_pages_lock);
 	return p != NULL;

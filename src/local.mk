@@ -14,7 +14,7 @@ CORE_FILES = \
 	src/foreign.c src/alloc.c src/fork.c src/stats.c src/root.c src/init.c src/api.c
 
 # Only in libarena.
-OVERRIDE_FILES = src/override.c src/deepbind.c
+OVERRIDE_FILES = src/override.c src/cxx.c src/deepbind.c
 
 HEADER_FILES = \
 	src/compiler.h src/bits.h src/tuning.h src/sizeclass.h src/options.def \
