@@ -27,6 +27,7 @@ static bool fork_watched;
 /* A process that never allocates has nothing to mend in its children, and saves the page faults. */
 static void watch_fork(void)
 {
+	lock_watch_set(arn_fork_child);
 	if (!fork_watched)
 		fork_watched = pthread_atfork(NULL, NULL, arn_fork_child) == 0;
 }

@@ -18,6 +18,40 @@ static inline void relax(void)
 #endif
 }
 
+/* Points to 1 in a page that is zero in a forked child; NULL: not watched. */
+static _Atomic uint32_t *_Atomic watch_word;
+static void (*_Atomic watch_repair)(void);
+
+void lock_watch_begin(void)
+{
+	_Atomic uint32_t *word = atomic_load_explicit(&watch_word, memory_order_relaxed);
+
+	if (word == NULL) {
+		word = os_map(NULL, os_page_bytes());
+		/* A sandbox or an old kernel may refuse: then nothing is watched. */
+		if (word == NULL || !os_wipe_on_fork(word, os_page_bytes()))
+			return;
+	}
+	atomic_store_explicit(word, 1, memory_order_relaxed);
+	/* Release pairs with the acquire in repair_if_forked(). */
+	atomic_store_explicit(&watch_word, word, memory_order_release);
+}
+
+void lock_watch_set(void (*repair)(void))
+{
+	atomic_store_explicit(&watch_repair, repair, memory_order_relaxed);
+}
+
+static void repair_if_forked(void)
+{
+	_Atomic uint32_t *word = atomic_load_explicit(&watch_word, memory_order_acquire);
+	void (*repair)(void) = atomic_load_explicit(&watch_repair, memory_order_relaxed);
+
+	if (word != NULL && repair != NULL &&
+	    atomic_exchange_explicit(word, 1, memory_order_relaxed) == 0)
+		repair();
+}
+
 ARN_SLOW void arn_lock_take_slow(struct lock *l)
 {
 	for (int i = 0; i < SPINS; i++) {
@@ -25,6 +59,7 @@ ARN_SLOW void arn_lock_take_slow(struct lock *l)
 		if (!lock_is_held(l) && lock_try(l))
 			return;
 	}
+	repair_if_forked();
 	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0)
 		os_futex_wait(&l->word, 2);
 }

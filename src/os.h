@@ -37,6 +37,9 @@ bool os_move(void *p, size_t old_n, size_t new_n, void *to);
  * memory, or a sandbox). */
 bool os_purge(void *p, size_t n);
 
+/* The range reads as zero in every forked child.  False: the kernel does not do that. */
+bool os_wipe_on_fork(void *p, size_t n);
+
 /* Asks for huge pages in the range; best effort. */
 void os_want_huge(void *p, size_t n);
 

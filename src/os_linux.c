@@ -182,6 +182,13 @@ bool os_purge(void *p, size_t n)
 	return advise(p, n, MADV_DONTNEED, &purge_refused);
 }
 
+bool os_wipe_on_fork(void *p, size_t n)
+{
+	static _Atomic bool wipe_refused;
+
+	return advise(p, n, MADV_WIPEONFORK, &wipe_refused);
+}
+
 void os_want_huge(void *p, size_t n)
 {
 	(void)advise(p, n, MADV_HUGEPAGE, &huge_refused);

@@ -109,6 +109,7 @@ static void key_make(void)
 	lock_take(&threads_lock);
 	if (!key_made)
 		key_made = pthread_key_create(&key, thread_end) == 0;
+	lock_watch_begin();
 	lock_drop(&threads_lock);
 }
 
@@ -178,6 +179,8 @@ void thread_fork_child(void)
 	struct heap *mine = arn_heap;
 
 	lock_reset(&threads_lock);
+	if (key_made)
+		lock_watch_begin();
 	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
 		if (!lock_is_held(&h->lock))
 			continue;
