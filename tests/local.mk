@@ -62,6 +62,55 @@ EXTRA_DIST += $(BUILD_TESTS) tests/build/lib.sh tests/build/libarena.symbols \
 # ---- modules: programs made with Check, linked with the core --------------------------------
 
 UNIT_TESTS =
+UNIT_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src $(CHECK_CFLAGS)
+UNIT_CFLAGS = $(TEST_COMPILE)
+UNIT_LDADD = libcore.la $(CHECK_LIBS) -lpthread
+EXTRA_DIST += tests/unit/without-check.sh
+
+if HAVE_CHECK
+UNIT_TESTS += tests/unit/base tests/unit/pages tests/unit/ospage tests/unit/heap \
+	tests/unit/threads tests/unit/fork
+tests_unit_base_SOURCES = tests/unit/base.c tests/unit/unit.h
+tests_unit_base_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_base_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_base_LDFLAGS = $(TEST_LINK)
+tests_unit_base_LDADD = $(UNIT_LDADD)
+
+tests_unit_pages_SOURCES = tests/unit/pages.c tests/unit/unit.h
+tests_unit_pages_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_pages_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_pages_LDFLAGS = $(TEST_LINK)
+tests_unit_pages_LDADD = $(UNIT_LDADD)
+
+tests_unit_heap_SOURCES = tests/unit/heap.c tests/unit/unit.h
+tests_unit_heap_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_heap_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_heap_LDFLAGS = $(TEST_LINK)
+tests_unit_heap_LDADD = $(UNIT_LDADD)
+
+tests_unit_threads_SOURCES = tests/unit/threads.c tests/unit/unit.h
+tests_unit_threads_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_threads_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_threads_LDFLAGS = $(TEST_LINK)
+tests_unit_threads_LDADD = $(UNIT_LDADD)
+
+tests_unit_fork_SOURCES = tests/unit/fork.c tests/unit/unit.h
+tests_unit_fork_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_fork_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_fork_LDFLAGS = $(TEST_LINK)
+tests_unit_fork_LDADD = $(UNIT_LDADD)
+
+# Kernels with larger pages are simulated between the core and its OS layer.
+tests_unit_ospage_SOURCES = tests/unit/ospage.c tests/unit/unit.h
+tests_unit_ospage_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_ospage_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_ospage_LDFLAGS = $(TEST_LINK) -Wl,--wrap=os_page_bytes -Wl,--wrap=os_map \
+	-Wl,--wrap=os_map_aligned -Wl,--wrap=os_unmap -Wl,--wrap=os_purge \
+	-Wl,--wrap=os_resize -Wl,--wrap=os_move
+tests_unit_ospage_LDADD = $(UNIT_LDADD)
+else
+TESTS += tests/unit/without-check.sh
+endif
 
 # ---- the API, the same sources in four forms -------------------------------------------------
 
