@@ -65,6 +65,9 @@ UNIT_TESTS =
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src $(CHECK_CFLAGS)
 UNIT_CFLAGS = $(TEST_COMPILE)
 UNIT_LDADD = libcore.la $(CHECK_LIBS) -lpthread
+# Puts a test between the core and its OS layer: larger pages, forks around each system call.
+UNIT_WRAP = -Wl,--wrap=os_map -Wl,--wrap=os_map_aligned -Wl,--wrap=os_unmap -Wl,--wrap=os_purge \
+	-Wl,--wrap=os_resize -Wl,--wrap=os_move
 EXTRA_DIST += tests/unit/without-check.sh
 
 if HAVE_CHECK
@@ -97,16 +100,13 @@ tests_unit_threads_LDADD = $(UNIT_LDADD)
 tests_unit_fork_SOURCES = tests/unit/fork.c tests/unit/unit.h
 tests_unit_fork_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_fork_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_fork_LDFLAGS = $(TEST_LINK)
+tests_unit_fork_LDFLAGS = $(TEST_LINK) $(UNIT_WRAP)
 tests_unit_fork_LDADD = $(UNIT_LDADD)
 
-# Kernels with larger pages are simulated between the core and its OS layer.
 tests_unit_ospage_SOURCES = tests/unit/ospage.c tests/unit/unit.h
 tests_unit_ospage_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_ospage_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_ospage_LDFLAGS = $(TEST_LINK) -Wl,--wrap=os_page_bytes -Wl,--wrap=os_map \
-	-Wl,--wrap=os_map_aligned -Wl,--wrap=os_unmap -Wl,--wrap=os_purge \
-	-Wl,--wrap=os_resize -Wl,--wrap=os_move
+tests_unit_ospage_LDFLAGS = $(TEST_LINK) $(UNIT_WRAP) -Wl,--wrap=os_page_bytes
 tests_unit_ospage_LDADD = $(UNIT_LDADD)
 else
 TESTS += tests/unit/without-check.sh

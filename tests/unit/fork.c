@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * fork.c - unit tests of what a forked child mends: locks that vanished threads held, heaps caught
- * busy, heaps at rest, forks without handlers and in signal handlers.
+ * busy, heaps at rest, forks without handlers and in signal handlers.  The linker (--wrap) lets us
+ * fork right before and after each system call of the core, where another thread would be caught.
  */
 #include "unit.h"
 
@@ -324,6 +325,114 @@ START_TEST(forks_while_threads_work)
 }
 END_TEST
 
+/* ---- at every system call -------------------------------------------------------------------- */
+
+static bool fork_at_calls;
+static int forks_made;
+
+void *__wrap_os_map(void *hint, size_t n);
+void *__wrap_os_map_aligned(void *hint, size_t n, size_t align);
+bool __wrap_os_unmap(void *p, size_t n);
+bool __wrap_os_purge(void *p, size_t n);
+bool __wrap_os_resize(void *p, size_t old_n, size_t new_n);
+bool __wrap_os_move(void *p, size_t old_n, size_t new_n, void *to);
+void *__real_os_map(void *hint, size_t n);
+void *__real_os_map_aligned(void *hint, size_t n, size_t align);
+bool __real_os_unmap(void *p, size_t n);
+bool __real_os_purge(void *p, size_t n);
+bool __real_os_resize(void *p, size_t old_n, size_t new_n);
+bool __real_os_move(void *p, size_t old_n, size_t new_n, void *to);
+
+/* The child does not return: its caller is the thread that vanished. */
+static void fork_here(void)
+{
+	pid_t pid;
+
+	if (!fork_at_calls)
+		return;
+	forks_made++;
+	pid = fork();
+	if (pid == 0) {
+		fork_at_calls = false;
+		child_works();
+		_exit(0);
+	}
+	REQUIRE_CHILD(pid);
+}
+
+#define AROUND(type, call) \
+	type result_; \
+	fork_here(); \
+	result_ = (call); \
+	fork_here(); \
+	return result_
+
+void *__wrap_os_map(void *hint, size_t n)
+{
+	AROUND(void *, __real_os_map(hint, n));
+}
+
+void *__wrap_os_map_aligned(void *hint, size_t n, size_t align)
+{
+	AROUND(void *, __real_os_map_aligned(hint, n, align));
+}
+
+bool __wrap_os_unmap(void *p, size_t n)
+{
+	AROUND(bool, __real_os_unmap(p, n));
+}
+
+bool __wrap_os_purge(void *p, size_t n)
+{
+	AROUND(bool, __real_os_purge(p, n));
+}
+
+bool __wrap_os_resize(void *p, size_t old_n, size_t new_n)
+{
+	AROUND(bool, __real_os_resize(p, old_n, new_n));
+}
+
+bool __wrap_os_move(void *p, size_t old_n, size_t new_n, void *to)
+{
+	AROUND(bool, __real_os_move(p, old_n, new_n, to));
+}
+
+START_TEST(forks_at_every_system_call)
+{
+	void *p[20], *wall;
+
+	arn_options.dirty_kib = 0;
+	work(1);
+	fork_at_calls = true;
+	/* Chunks come and go. */
+	for (int i = 0; i < 8; i++)
+		memset(p[i] = tcache_malloc(LARGE_MAX - 5), 1, 100);
+	for (int i = 0; i < 8; i++)
+		tcache_free(p[i]);
+	/* Huge blocks: fresh, cached, cut, grown, moved, shrunk, given back. */
+	arn_options.dirty_kib = 64 * 1024;
+	p[0] = tcache_malloc(20 * MIB);
+	tcache_free(p[0]);
+	p[0] = tcache_malloc(5 * MIB);
+	p[1] = tcache_malloc(9 * MIB);
+	tcache_free(p[0]);
+	tcache_free(p[1]);
+	p[0] = tcache_malloc(30 * MIB);
+	wall = tcache_malloc(3 * MIB);
+	p[0] = arn_realloc(p[0], 50 * MIB);
+	p[0] = arn_realloc(p[0], 3 * MIB);
+	tcache_free(wall);
+	tcache_free(p[0]);
+	arn_options.dirty_kib = 0;
+	arn_trim(0);
+	/* Runs. */
+	work(2);
+	fork_at_calls = false;
+	ck_assert_int_ge(forks_made, 40);
+	child_works();
+}
+END_TEST
+
 START_TEST(forks_of_forks)
 {
 	for (int depth = 0; depth < 8; depth++) {
@@ -413,6 +522,7 @@ int main(void)
 	unit_add(s, "known", pages_are_derived_again);
 	unit_add(s, "known", combining_slot_was_half_written);
 	unit_add(s, "any", forks_while_threads_work);
+	unit_add(s, "any", forks_at_every_system_call);
 	unit_add(s, "any", forks_of_forks);
 	unit_add(s, "raw", fork_without_handlers);
 	unit_add(s, "raw", fork_in_signal_handler);
