@@ -62,6 +62,11 @@ void arn_assert_fail(const char *expr, const char *file, int line) __attribute__
 			arn_assert_fail(#e, __FILE__, __LINE__); \
 	} while (0)
 
+/* Words that their owner changes under a lock and others may look at without it: whatever they see
+ * was true at some moment. */
+#define RELAXED_GET(lvalue) __atomic_load_n(&(lvalue), __ATOMIC_RELAXED)
+#define RELAXED_SET(lvalue, value) __atomic_store_n(&(lvalue), value, __ATOMIC_RELAXED)
+
 #define ARN_CONTAINER(ptr, type, member) \
 	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 

@@ -180,8 +180,10 @@ unsigned heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
 	unsigned got = 0;
 
 	/* Relaxed: a push that is missed now is found by the next refill. */
-	if (atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL)
+	if (atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL) {
 		heap_collect(h);
+		atomic_store_explicit(&h->sleeps, false, memory_order_relaxed);
+	}
 	while (got < want) {
 		struct run *r = b->partial;
 

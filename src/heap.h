@@ -7,7 +7,7 @@
  *
  *   fast half   top[], limit[]: the tcache.  Only the owning thread touches it, without a lock or an
  *               atomic.  For every class c with an array:
- *                   base[c] <= top[c] <= limit[c] == base[c] + cap[c]
+ *                   base[c] <= top[c] <= limit[c] <= base[c] + cap[c]
  *                   base[c][-1] == NULL        (the sentinel: an empty bin pops NULL)
  *   slow half   bins, runs: under `lock`.  The owner takes it on refill and flush; other threads
  *               only try, to collect for an owner that sleeps.
@@ -69,6 +69,7 @@ struct heap {
 	/* Written by other threads; a line of its own. */
 	struct run *_Atomic remote_head __attribute__((aligned(ARN_CACHE_LINE)));
 	_Atomic size_t remote_bytes; /* given since the last collection */
+	_Atomic bool sleeps;         /* the last collection was not the owner's */
 	struct bin bins[NCLASSES] __attribute__((aligned(ARN_CACHE_LINE)));
 };
 

@@ -19,6 +19,9 @@
  * Who takes a run from a list looks at its owner, and passes it on.  Runs and heaps are
  * type-stable, so looking is always allowed.
  *
+ * An owner that sleeps collects nothing.  So who has given it much, or frees the last region of a
+ * run, tries the owner's lock and collects in its place.
+ *
  * Regions to 1 KiB are gathered first, in a table of the freeing thread, one slot per word: one
  * atomic operation for up to 64 frees.  A slot's mask is cleared before its word changes, and set
  * after, with `combining` raised around: a child forked in between leaves the table alone.
@@ -49,6 +52,19 @@ static void queue(struct run *r, uint32_t owner_id)
 		push(owner, r);
 }
 
+/* Whether no region of R is outside any more, as far as can be seen without its owner's lock.  Most
+ * calls end at word W, whose remote bits are REMOTE: it must be free as a whole. */
+static bool run_all_free(struct run *r, unsigned w, uint64_t remote)
+{
+	unsigned n = RELAXED_GET(r->nfree);
+
+	if ((RELAXED_GET(r->bits[w]) | remote) != ~0ull && w + 1u < r->nwords)
+		return false;
+	for (unsigned i = 0; i < r->nwords; i++)
+		n += bits_popcount(atomic_load_explicit(&run_remote(r)[i], memory_order_relaxed));
+	return n >= r->nregions;
+}
+
 /* Sets the bits of MASK in remote word W of R. */
 static void apply(struct run *r, unsigned w, uint64_t mask)
 {
@@ -61,10 +77,15 @@ static void apply(struct run *r, unsigned w, uint64_t mask)
 		arn_crime(CRIME_DOUBLE_FREE, run_region(r, w * WORD_BITS + bits_ctz(old & mask)));
 	if (old == 0)
 		queue(r, owner_id);
-	/* R may be gone from here on; heaps stay. */
+	/* R may be gone from here on, or serve another: looking is allowed, and a wrong guess costs a
+	 * collection too many.  Heaps stay. */
 	bytes += atomic_fetch_add_explicit(&owner->remote_bytes, bytes, memory_order_relaxed);
-	if (unlikely(bytes >= (owner->parked ? HELP_BYTES / 16 : HELP_BYTES)) &&
-	    owner->kind == HEAP_THREAD && lock_try(&owner->lock)) {
+	if (likely(bytes < HELP_RUNS_BYTES &&
+		   !atomic_load_explicit(&owner->sleeps, memory_order_relaxed)))
+		return;
+	if ((bytes >= HELP_BYTES || run_all_free(r, w, old | mask)) && owner->kind == HEAP_THREAD &&
+	    lock_try(&owner->lock)) {
+		atomic_store_explicit(&owner->sleeps, true, memory_order_relaxed);
 		heap_collect(owner);
 		lock_drop(&owner->lock);
 	}

@@ -19,11 +19,11 @@ struct run *run_new(unsigned cls, unsigned npages, uint32_t owner)
 	if (r == NULL)
 		return NULL;
 	for (unsigned i = 0; i < r->nwords; i++)
-		r->bits[i] = ~0ull;
+		RELAXED_SET(r->bits[i], ~0ull);
 	if (nregions % WORD_BITS != 0)
-		r->bits[r->nwords - 1] = bits_low(nregions % WORD_BITS);
+		RELAXED_SET(r->bits[r->nwords - 1], bits_low(nregions % WORD_BITS));
 	r->cls = (uint8_t)cls;
-	r->nfree = (uint16_t)nregions;
+	RELAXED_SET(r->nfree, (uint16_t)nregions);
 	r->first = 0;
 	r->listed = false;
 	r->state = RUN_SMALL;
@@ -58,12 +58,12 @@ unsigned run_take(struct run *r, void **end, unsigned want)
 			bits &= bits - 1;
 			got++;
 		}
-		r->bits[w] = bits;
+		RELAXED_SET(r->bits[w], bits);
 		if (bits == 0)
 			w++;
 	}
 	r->first = (uint16_t)w;
-	r->nfree -= (uint16_t)got;
+	RELAXED_SET(r->nfree, (uint16_t)(r->nfree - got));
 	return got;
 }
 
@@ -71,8 +71,8 @@ uint64_t run_merge(struct run *r, unsigned w, uint64_t mask)
 {
 	uint64_t twice = r->bits[w] & mask;
 
-	r->bits[w] |= mask;
-	r->nfree += (uint16_t)bits_popcount(mask & ~twice);
+	RELAXED_SET(r->bits[w], r->bits[w] | mask);
+	RELAXED_SET(r->nfree, (uint16_t)(r->nfree + bits_popcount(mask & ~twice)));
 	if (w < r->first)
 		r->first = (uint16_t)w;
 	return twice;

@@ -30,21 +30,18 @@ struct sums {
 	size_t cached_bytes, live_small, heaps, parked;
 };
 
-/* Another thread's word: it may change under our eyes, and each value it has is a right one. */
-#define PEEK(lvalue) __atomic_load_n(&(lvalue), __ATOMIC_RELAXED)
-
 static void sum_heap(struct heap *h, struct sums *s)
 {
 	for (unsigned c = 1; c < NCLASSES; c++) {
-		void **base = PEEK(h->bins[c].base), **top = PEEK(h->top[c]);
+		void **base = RELAXED_GET(h->bins[c].base), **top = RELAXED_GET(h->top[c]);
 		size_t cached = base != NULL && top > base ? (size_t)(top - base) : 0;
-		size_t out = PEEK(h->bins[c].out);
+		size_t out = RELAXED_GET(h->bins[c].out);
 
 		if (cached > out)
 			cached = out;
 		s->cls[c].out += out;
 		s->cls[c].cached += cached;
-		s->cls[c].nruns += PEEK(h->bins[c].nruns);
+		s->cls[c].nruns += RELAXED_GET(h->bins[c].nruns);
 		s->cached_bytes += cached * arn_class[c].size;
 		s->live_small += (out - cached) * arn_class[c].size;
 	}

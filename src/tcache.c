@@ -86,6 +86,9 @@ static void *refill(struct heap *h, unsigned cls)
 		want = arn_class[cls].refill_max;
 	if (want > b->cap)
 		want = b->cap;
+	/* A bin that shrank is wanted again. */
+	if (h->limit[cls] < b->base + want)
+		h->limit[cls] = b->base + want;
 	got = heap_take(h, cls, b->base + want, want);
 	if (got == 0)
 		return NULL;
@@ -121,6 +124,51 @@ static void flush(struct heap *h, unsigned cls, size_t n)
 	h->top[cls] = b->base + kept;
 }
 
+/* About how many bytes of address space the cached regions of a full bin lie scattered over, from
+ * SAMPLES of them. */
+#define SAMPLES 16
+
+static size_t scatter(void *const *base, size_t n)
+{
+	uintptr_t low = (uintptr_t)base[0], high = low;
+
+	for (size_t i = 1; i < SAMPLES; i++) {
+		uintptr_t p = (uintptr_t)base[i * n / SAMPLES];
+
+		low = p < low ? p : low;
+		high = p > high ? p : high;
+	}
+	return high - low;
+}
+
+/* With h->lock held.  Makes room in a full bin.  A bin grows without a flush while that pins little:
+ * its regions lie close together, or so many others of the class are live that their runs stay
+ * anyway.  Otherwise the program is giving its memory back, each cached region may be the last one
+ * of a run, and the bin shrinks with what is live. */
+static void make_room(struct heap *h, unsigned cls)
+{
+	struct bin *b = &h->bins[cls];
+	size_t n = tcache_count(h, cls), room = (size_t)(h->limit[cls] - b->base);
+	size_t live = b->out > n ? b->out - n : 0;
+	bool pins = live < 4 * n && scatter(b->base, n) > TCACHE_PIN_BYTES;
+	size_t target;
+
+	if (!pins) {
+		target = 2 * room + 1;
+		if (target <= b->cap) {
+			h->limit[cls] = b->base + target;
+			return;
+		}
+		if (b->cap < cap_max(cls) && array_set(h, cls, 2 * b->cap + 1u))
+			return;
+		flush(h, cls, (n + 1) / 2);
+		return;
+	}
+	target = live / 4 < 1 ? 1 : cap_floor((unsigned)(live / 4 < room ? live / 4 : room));
+	flush(h, cls, n - target / 2);
+	h->limit[cls] = b->base + target;
+}
+
 ARN_SLOW void tcache_overflow_slow(struct heap *h, unsigned cls, void *p)
 {
 	struct bin *b = &h->bins[cls];
@@ -131,9 +179,8 @@ ARN_SLOW void tcache_overflow_slow(struct heap *h, unsigned cls, void *p)
 		lock_drop(&h->lock);
 		return;
 	}
-	if (h->top[cls] == h->limit[cls] &&
-	    !(b->cap < cap_max(cls) && array_set(h, cls, 2 * b->cap + 1u)))
-		flush(h, cls, (b->cap + 1u) / 2);
+	if (h->top[cls] == h->limit[cls])
+		make_room(h, cls);
 	lock_drop(&h->lock);
 	*h->top[cls] = p;
 	h->top[cls]++;

@@ -61,6 +61,9 @@
 #define TCACHE_CAP_MAX 2048
 #define TCACHE_BYTES_MAX (256 * KIB)
 #define TCACHE_CAP_MIN 8
+/* A bin whose regions lie scattered over more than this, while few others of their class are live,
+ * may be all that keeps that much memory: 2047 regions in as many runs of 64 KiB would pin 128 MiB. */
+#define TCACHE_PIN_BYTES (1 * MIB)
 
 /* A refill starts at 16 regions and doubles to 128 or 64 KiB. */
 #define REFILL_FIRST 16
@@ -74,8 +77,10 @@
 #define COMBINE_SIZE_MAX (1 * KIB)
 
 /* When a remote freer has given this many bytes to a heap whose owner has not collected, it
- * collects on the owner's behalf: memory freed by others goes back even if the owner sleeps. */
+ * collects on the owner's behalf; and whenever it freed the last region of a run. */
 #define HELP_BYTES (1 * MIB)
+/* Below this much the owner is taken to be awake, and runs that became free are left to it. */
+#define HELP_RUNS_BYTES (64 * KIB)
 
 /* The address window that the page map covers at first; it doubles when a mapping falls outside.
  * 1 GiB is 768 KiB of address space, of which one OS page is touched. */
