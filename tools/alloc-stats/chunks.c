@@ -238,7 +238,7 @@ static void walk_chunk(struct walk *w, const struct chunk *c)
 	memset(row, 0, sizeof *row);
 	row->base = c->base;
 	row->npages = c->npages;
-	row->huge_pages = c->huge_pages;
+	row->huge_pages = TRUTH(c->huge_pages);
 	chunk_residence(w, c, row);
 	for (unsigned i = 0; i < c->npages;) {
 		unsigned n;

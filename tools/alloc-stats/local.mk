@@ -42,3 +42,7 @@ tools_alloc_stats_alloc_stats_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(srcdir
 	-DALLOC_STATS_LIBDIR_FROM_BINDIR="\"../`echo '$(libdir)' | $(SED) 's|^$(exec_prefix)/||'`\""
 tools_alloc_stats_alloc_stats_CFLAGS = $(AM_CFLAGS) $(STATS_CFLAGS)
 tools_alloc_stats_alloc_stats_LDADD = $(STATS_LIBS) -lm
+
+dist_man_MANS += man/alloc-stats.1
+
+include $(srcdir)/tests/stats/local.mk

@@ -103,7 +103,7 @@ static void walk_combine(struct walk *w, const struct heap *h, struct heap_row *
 static void walk_heap(struct walk *w, uint64_t addr, const struct heap *h)
 {
 	struct snapshot *s = w->s;
-	struct heap_row row = {.id = h->id, .kind = h->kind, .parked = h->parked};
+	struct heap_row row = {.id = h->id, .kind = h->kind, .parked = TRUTH(h->parked)};
 
 	walk_mark(w, addr, sizeof *h);
 	for (unsigned c = 1; c < NCLASSES; c++) {
@@ -123,7 +123,7 @@ static void walk_heap(struct walk *w, uint64_t addr, const struct heap *h)
 	}
 	walk_combine(w, h, &row);
 	s->threads += h->kind == HEAP_THREAD;
-	s->parked += h->kind == HEAP_THREAD && h->parked;
+	s->parked += row.parked && h->kind == HEAP_THREAD;
 	s->heaps = grab_room(s->heaps, s->nheaps, &s->heaps_capacity, sizeof row);
 	s->heaps[s->nheaps++] = row;
 }
@@ -200,8 +200,8 @@ static void walk_huge(struct walk *w, uint64_t head, bool cached)
 		}
 		if (cached) {
 			s->part.dirty += row.resident;
-			s->dirty += r.zero ? 0 : r.size;
-			s->clean += r.zero ? r.size : 0;
+			s->dirty += TRUTH(r.zero) ? 0 : r.size;
+			s->clean += TRUTH(r.zero) ? r.size : 0;
 		} else {
 			s->part.live += row.resident;
 			s->huge_live += r.size;

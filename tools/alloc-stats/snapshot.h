@@ -34,6 +34,9 @@
 
 #define ROOTS_MAX 8
 
+/* A bool that was read from elsewhere may hold any byte, which C does not allow it to. */
+#define TRUTH(lvalue) (*(const unsigned char *)&(lvalue) != 0)
+
 /* A libarena in the process: its root descriptor, read and checked. */
 struct found_root {
 	uint64_t addr;

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+#
+# figures.py - the figures of alloc-stats against the programs' own counts and the kernel's.
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import *
+
+layout = compile_layout()
+
+
+def parts_add_up(doc, pid, name):
+    """RSS and the sum of the parts against the kernel's own figure."""
+    rss = smaps(pid, "Rss")
+    near(doc["kernel"]["rss"], rss, MIB // 4, f"{name}: RSS is the kernel's")
+    near(sum(doc["resident"].values()), rss, MIB // 4, f"{name}: the parts add up to RSS")
+    ok(abs(doc["resident"]["difference"]) <= MIB // 4, f"{name}: hardly anything is unexplained",
+       doc["resident"])
+    left, right = re.sub(r"\(worst.*?\)", "", doc["verdict"]).split("=")
+    total = float(left.split()[1])
+    shown = sum(float(w) for w in right.split() if w.replace(".", "").isdigit())
+    near(shown, total, 0.051, f"{name}: the numbers of the verdict add up")
+
+
+# ---- a known layout ---------------------------------------------------------------------------
+p = Layout(layout, "known")
+doc = heap(p.pid)
+classes = {c["size"]: c for c in doc["classes"]}
+for kind, *values in p.said:
+    if kind == "live":
+        size, count = map(int, values)
+        near(classes[size]["live"], count, 0, f"known: live blocks of class {size}")
+sizes = [int(v[0]) for k, *v in p.said if k == "large"]
+near(doc["heap"]["large"], sum(sizes), 0, "known: large blocks")
+near(doc["heap"]["large_blocks"], len(sizes), 0, "known: number of large blocks")
+huge = [int(v[0]) for k, *v in p.said if k == "huge"]
+near(doc["heap"]["huge"], sum(huge), 0, "known: huge blocks")
+near(doc["heap"]["live_untouched"], 48 * MIB, MIB // 4, "known: what was never written")
+near(doc["heap"]["heaps"], 5, 0, "known: thread heaps")
+ok(all(c["live"] + c["cached"] + c["empty"] == c["regions"] for c in doc["classes"]),
+   "live + cached + empty == regions, for every class")
+ok(all((c["live"] + c["cached"] + c["empty"]) * c["size"] + c["tail_bytes"] == c["active_bytes"]
+       for c in doc["classes"]), "live + cached + empty + tail == active, for every class")
+near(doc["reading"]["torn"], 0, 0, "known: nothing torn")
+parts_add_up(doc, p.pid, "known")
+ctxt = open(f"/proc/{p.pid}/status").read().split("voluntary_ctxt_switches:")[1].split()[0]
+tool(p.pid)
+ok(ctxt == open(f"/proc/{p.pid}/status").read().split("voluntary_ctxt_switches:")[1].split()[0],
+   "the process was not woken by being read")
+p.end()
+
+# ---- the puzzle: 400 MB allocated, 200 MB measured ---------------------------------------------
+p = Layout(layout, "puzzle")
+doc = heap(p.pid)
+near(doc["heap"]["live"], 400 * MIB, MIB // 2, "puzzle: 400 MiB are live")
+near(doc["resident"]["live"], 200 * MIB, 2 * MIB, "puzzle: 200 MiB of them are resident")
+ok("never written" in doc["advice"] and "200 MiB of the 400 MiB" in doc["advice"],
+   "puzzle: the second line says why", doc["advice"])
+parts_add_up(doc, p.pid, "puzzle")
+p.end()
+
+# ---- fragmentation -----------------------------------------------------------------------------
+p = Layout(layout, "sparse")
+doc = heap(p.pid)
+classes = {c["size"]: c for c in doc["classes"]}
+near(classes[96]["live"], 125000, 0, "sparse: live blocks")
+near(classes[96]["empty"] + classes[96]["cached"], classes[96]["regions"] - 125000, 0,
+     "sparse: the others are free")
+near(doc["resident"]["fragmentation"], classes[96]["empty"] * 96, 2 * MIB,
+     "sparse: fragmentation is resident")
+ok("worst: 96-byte class" in doc["verdict"] and "spread over" in doc["advice"],
+   "sparse: the verdict names the class", doc["verdict"] + doc["advice"])
+parts_add_up(doc, p.pid, "sparse")
+p.end()
+
+# ---- a process that changes while it is read ------------------------------------------------------
+p = Layout(layout, "busy")
+time.sleep(0.2)
+docs = [heap(p.pid) for _ in range(20)]
+ok(all(d["reading"]["torn"] <= 3 for d in docs), "busy: hardly anything torn",
+   [d["reading"] for d in docs])
+ok(all(8 * MIB < d["heap"]["live"] < 40 * MIB for d in docs),
+   "busy: every picture is a plausible one", [d["heap"]["live"] for d in docs])
+p.end()
+
+# ---- a program of others with a known leak -----------------------------------------------------------
+leak = """
+import sys
+kept = []
+for line in sys.stdin:
+    kept += [bytes(417) for i in range(20000)]
+    print("ready", flush=True)
+"""
+env = preloaded(PYTHONMALLOC="malloc")
+q = subprocess.Popen([sys.executable, "-c", leak], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                     text=True, env=env)
+files = []
+for name in "AB":
+    q.stdin.write("\n")
+    q.stdin.flush()
+    q.stdout.readline()
+    files.append(scratch(name + ".json"))
+    tool("--json", "-o", files[-1], q.pid)
+a, b = (json.load(open(f)) for f in files)
+# bytes(417) has 33 bytes of header and a NUL behind: 450, in the class of 464.
+live = [{c["size"]: c["live"] for c in d["classes"]}.get(464, 0) for d in (a, b)]
+near(live[1] - live[0], 20000, 20, "python3: the leak of 20000 objects between two pictures")
+r = tool("diff", *files)
+first = r.stdout[r.stdout.index("live A"):].splitlines()[1].split()
+ok(first[0] == "464", "diff: the leaking class comes first", r.stdout)
+q.kill()
+q.wait()
+
+# ---- statically linked, stripped ----------------------------------------------------------------------
+archive = os.path.join(os.path.dirname(LIBRARY), "libarena.a")
+static = subprocess.run([*CC, "-std=gnu11", "-O1", "-fno-builtin", "-static", "-s", "-o",
+                         scratch("static"), os.path.join(HERE, "layout.c"), "-Wl,-u,malloc",
+                         "-Wl,--whole-archive", archive, "-Wl,--no-whole-archive", "-lpthread"],
+                        capture_output=True, text=True)
+if static.returncode != 0:
+    ok(False, "a static program can be linked", static.stderr)
+else:
+    p = Layout(scratch("static"), "known", env=dict(os.environ))
+    classes = {c["size"]: c["live"] for c in heap(p.pid)["classes"]}
+    ok(all(classes[int(v[0])] == int(v[1]) for k, *v in p.said if k == "live"),
+       "static and stripped: the same figures", classes)
+    p.end()
+
+# ---- a library file that is no longer there -------------------------------------------------------------
+copy = scratch("libcopy.so")
+shutil.copy(LIBRARY, copy)
+p = Layout(layout, "known", env=dict(os.environ, LD_PRELOAD=copy))
+os.unlink(copy)
+ok(tool(p.pid).returncode == 0, "the library's file was deleted: still read")
+p.end()
+
+done()

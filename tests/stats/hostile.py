@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+#
+# hostile.py - what alloc-stats makes of lies and of what disappears: cores with flipped bytes, cut
+# cores, processes that end or may not be read, and files that are no cores.  It must end soon,
+# without a signal, and say something.
+
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import *
+
+layout = compile_layout()
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "250"))
+SECONDS = 10
+
+
+class Core:
+    """A core file in memory, with the places that matter to a reader."""
+
+    def __init__(self, path):
+        self.data = bytearray(open(path, "rb").read())
+        phoff, = struct.unpack_from("<Q", self.data, 32)
+        size, count = struct.unpack_from("<HH", self.data, 54)
+        self.loads = []
+        for i in range(count):
+            kind, _, offset, address, _, filled, _, _ = struct.unpack_from("<IIQQQQQQ", self.data,
+                                                                           phoff + i * size)
+            if kind == 1:
+                self.loads.append((address, offset, filled))
+        self.root = self.data.find(struct.pack("<Q", 0x616e6572616c6c61))
+
+    def offset(self, address):
+        for start, offset, filled in self.loads:
+            if start <= address < start + filled:
+                return offset + address - start
+        return None
+
+    def word(self, offset):
+        return struct.unpack_from("<Q", self.data, offset)[0]
+
+    def places(self):
+        """(offset, length) of structures: ELF headers and notes, the root, and all that its words
+        lead to, three steps far."""
+        found = [(0, 4096), (self.root, 192)]
+        edge = [(self.root + 56, 136)]
+        for length in (64, 4096, 512):
+            here = [(self.offset(self.word(at + i)), length)
+                    for at, n in edge for i in range(0, n, 8)
+                    if at + i + 8 <= len(self.data)]
+            edge = [(at, n) for at, n in here if at is not None and at + n < len(self.data)]
+            found += edge
+        return found
+
+
+def run_core(path):
+    started = time.monotonic()
+    try:
+        r = tool("core", path, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return "hangs"
+    if r.returncode < 0 or "AddressSanitizer" in r.stderr:
+        return f"dies of {r.returncode} {r.stderr[:500]}"
+    if r.returncode != 0 and not r.stderr.startswith("alloc-stats: "):
+        return f"fails without a word ({r.returncode})"
+    return None if time.monotonic() - started < SECONDS else "is slow"
+
+
+def make_core():
+    """A core that the kernel or gdb wrote; None when neither can be had."""
+    p = Layout(layout, "small")
+    try:
+        r = subprocess.run(["gcore", "-o", scratch("core"), str(p.pid)], capture_output=True)
+    except FileNotFoundError:
+        return None
+    finally:
+        p.end()
+    path = scratch(f"core.{p.pid}")
+    return path if r.returncode == 0 and os.path.exists(path) else None
+
+
+core = make_core()
+if core is None:
+    skip("cores", "gcore (of gdb) is not installed or may not trace")
+else:
+    r = tool("core", core)
+    ok(r.returncode == 0 and "layout (core file): libarena" in r.stdout, "a core is read",
+       r.stdout + r.stderr)
+    whole = Core(core)
+    places = whole.places()
+    bad = []
+    random.seed(20240)
+    for k in range(ROUNDS):
+        copy = bytearray(whole.data)
+        for _ in range(random.choice((1, 1, 3, 20))):
+            at, n = random.choice(places[:2] if k % 5 == 0 else places)
+            i = at + random.randrange(n)
+            if k % 3 == 0:
+                i -= i % 8
+                values = (0, 2**64 - 1, 1, random.getrandbits(64), random.getrandbits(47) & ~15,
+                          whole.word(at + random.randrange(0, n - 8, 8)))
+                copy[i:i + 8] = struct.pack("<Q", random.choice(values))
+            else:
+                copy[i] ^= 1 << random.randrange(8)
+        open(scratch("bad"), "wb").write(copy)
+        fault = run_core(scratch("bad"))
+        if fault:
+            bad.append(f"round {k} {fault}")
+    ok(not bad, f"{ROUNDS} damaged cores: no crash, no hang, always a word", "\n".join(bad))
+
+    bad = []
+    for part in (0, 1, 63, 64, 500, 4096, 20000, len(whole.data) // 3, len(whole.data) * 9 // 10):
+        open(scratch("cut"), "wb").write(whole.data[:part])
+        fault = run_core(scratch("cut"))
+        if fault:
+            bad.append(f"{part} bytes: {fault}")
+    ok(not bad, "cut cores: no crash, no hang, always a word", "\n".join(bad))
+    open(scratch("cut"), "wb").write(whole.data[:len(whole.data) * 9 // 10])
+    ok("truncated" in tool("core", scratch("cut")).stderr, "a cut core is called truncated")
+
+# A list that leads into itself, in a root that is otherwise whole: the process is ours to damage.
+if core is not None:
+    loop = bytearray(whole.data)
+    heaps = whole.offset(whole.word(whole.root + 56))
+    first = whole.word(heaps)
+    place = whole.offset(first)
+    for i in range(place, place + 2048, 8):
+        loop[i:i + 8] = struct.pack("<Q", first)
+    open(scratch("loop"), "wb").write(loop)
+    ok(run_core(scratch("loop")) is None, "a heap that is its own neighbour")
+    version = bytearray(whole.data)
+    version[whole.root + 8] += 1
+    open(scratch("version"), "wb").write(version)
+    r = tool("core", scratch("version"))
+    ok(r.returncode == 3 and "version" in r.stderr, "another version: a clear message", r.stderr)
+
+for path, name in (("/dev/null", "an empty file"), ("/bin/sh", "a program"), ("/nowhere", "no file"),
+                   (os.path.abspath(__file__), "a text"), ("/", "a directory")):
+    r = tool("core", path)
+    ok(r.returncode == 1 and len(r.stderr.splitlines()) == 1, f"{name} instead of a core", r.stderr)
+
+# ---- processes ------------------------------------------------------------------------------------
+bad = []
+for i in range(40):
+    p = Layout(layout, "known" if i % 2 else "busy")
+    os.kill(p.pid, signal.SIGKILL if i % 4 < 2 else signal.SIGTERM)
+    time.sleep(0.0005 * (i // 2))
+    r = tool("--json", p.pid)
+    if r.returncode not in (0, 1, 3) or (r.returncode != 0 and not r.stderr):
+        bad.append(f"{r.returncode} {r.stderr}")
+    p.end()
+ok(not bad, "processes that are dying: read, or said to have ended", "\n".join(bad))
+r = tool(p.pid)
+ok(r.returncode == 1 and "no process" in r.stderr, "a process that has ended", r.stderr)
+
+p = Layout(layout, "known")
+os.kill(p.pid, signal.SIGSTOP)
+ok(tool(p.pid).returncode == 0, "a stopped process is read")
+p.end()
+
+q = subprocess.Popen(["sleep", "30"])
+time.sleep(0.1)
+r = tool(q.pid)
+ok(r.returncode == 3 and "does not use libarena" in r.stderr and "RSS" in r.stderr,
+   "a process without libarena: said, with what the kernel knows", r.stderr)
+q.kill()
+q.wait()
+
+p = Layout(layout, "known")
+if os.getuid() != 0:
+    skip("a missing permission is named", "needs root to become somebody else")
+else:
+    os.chmod(SCRATCH, 0o755)
+    shutil.copy(TOOL, scratch("alloc-stats"))
+    os.chmod(scratch("alloc-stats"), 0o755)
+    r = subprocess.run([scratch("alloc-stats"), str(p.pid)], user=65534, group=65534,
+                       extra_groups=[], capture_output=True, text=True)
+    ok(r.returncode == 4 and len(r.stderr.splitlines()) == 1 and "CAP_SYS_PTRACE" in r.stderr,
+       "a missing permission is named in one line", r.stderr)
+p.end()
+
+# ---- a process in namespaces of its own -----------------------------------------------------------
+r = subprocess.run(["unshare", "-mpf", "true"], capture_output=True)
+if r.returncode != 0:
+    skip("a container", "namespaces cannot be made here")
+else:
+    p = Layout("/usr/bin/unshare", "-mpf", "--mount-proc", layout, "known")
+    inside = int(open(f"/proc/{p.pid}/task/{p.pid}/children").read().split()[0])
+    classes = {c["size"]: c["live"] for c in heap(inside)["classes"]}
+    ok(all(classes[int(v[0])] == int(v[1]) for k, *v in p.said if k == "live"),
+       "in other mount and pid namespaces: the same figures", classes)
+    p.end()
+    os.kill(inside, signal.SIGKILL) if os.path.exists(f"/proc/{inside}") else None
+
+done()

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * layout.c - a program whose heap is known: it counts its own blocks by usable size, says so, and
+ * then waits for lines on its input.
+ *
+ *   layout known     threads, remote frees, large and huge blocks, half of one never written
+ *   layout small     a few blocks of many sizes, one large and one huge: a core of few MB
+ *   layout puzzle    400 MB, of which half is written
+ *   layout sparse    a million small blocks of which seven in eight were freed
+ *   layout bulk N    N blocks of 256 bytes, each written
+ *   layout dirty     64 MB of freed large blocks, some of which stay dirty
+ *   layout exit N    ends at once by _exit(N), with a little allocated
+ *   layout busy      allocates and frees at random, in two threads, until it is killed
+ *   layout churn     one line of input: N malloc/free pairs of mixed sizes; prints the seconds
+ *
+ * Each line of input but "quit" makes it allocate and free a little, so that slow paths are passed.
+ * The last output line before waiting is "ready".
+ */
+#define _GNU_SOURCE
+#include <malloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SIZES = 5, WORKERS = 4, PER_WORKER = 2000, REMOTE = 1000 };
+/* libc and the start of a program use none of these classes. */
+static const struct {
+	size_t size, count;
+} small[SIZES] = {{240, 10000}, {432, 5000}, {1000, 3000}, {7000, 200}, {30000, 40}};
+enum { WORKER_SIZE = 350 };
+
+static void *worker_block[WORKERS][PER_WORKER];
+static pthread_barrier_t made, finished;
+
+static void report(const void *p, long count)
+{
+	printf("live %zu %ld\n", malloc_usable_size((void *)p), count);
+}
+
+static void *worker(void *arg)
+{
+	void **block = arg;
+
+	for (int i = 0; i < PER_WORKER; i++)
+		block[i] = memset(malloc(WORKER_SIZE), 1, WORKER_SIZE);
+	pthread_barrier_wait(&made);
+	pthread_barrier_wait(&finished);
+	return NULL;
+}
+
+static char *written(size_t size, size_t part)
+{
+	return memset(malloc(size), 1, part);
+}
+
+static void known(void)
+{
+	static void *block[10000];
+	pthread_t thread[WORKERS];
+
+	for (int s = 0; s < SIZES; s++) {
+		void *kept = NULL;
+		long n = 0;
+
+		for (size_t i = 0; i < small[s].count; i++)
+			block[i] = written(small[s].size, small[s].size);
+		for (size_t i = 0; i < small[s].count; i++)
+			if (i % 2 == 0)
+				free(block[i]);
+			else
+				kept = block[i], n++;
+		report(kept, n);
+	}
+	pthread_barrier_init(&made, NULL, WORKERS + 1);
+	pthread_barrier_init(&finished, NULL, WORKERS + 1);
+	for (int i = 0; i < WORKERS; i++)
+		pthread_create(&thread[i], NULL, worker, worker_block[i]);
+	pthread_barrier_wait(&made);
+	for (int i = 0; i < REMOTE; i++)
+		free(worker_block[i % WORKERS][i]);
+	report(worker_block[0][PER_WORKER - 1], WORKERS * PER_WORKER - REMOTE);
+	/* 5 large blocks of 13 pages, and 64 MiB of which a quarter is written. */
+	for (int i = 0; i < 5; i++)
+		printf("large %zu\n", malloc_usable_size(written(200 * 1024, 200 * 1024)));
+	printf("huge %zu\n", malloc_usable_size(written(64u << 20, 16u << 20)));
+	printf("threads %d\n", WORKERS + 1);
+}
+
+static void small_heap(void)
+{
+	for (size_t i = 1; i < 300; i++) {
+		free(written(i * 50, i));
+		written(i * 50, i);
+	}
+	written(100000, 1);
+	free(written(5 << 20, 1));
+	written(3 << 20, 1);
+}
+
+static void sparse(void)
+{
+	enum { N = 1000000 };
+	void **block = malloc(N * sizeof *block);
+
+	for (int i = 0; i < N; i++)
+		block[i] = written(96, 96);
+	for (int i = 0; i < N; i++)
+		if (i % 8 != 0)
+			free(block[i]);
+	report(block[0], N / 8);
+}
+
+static void bulk(long n)
+{
+	for (long i = 0; i < n; i++)
+		*(volatile char *)malloc(256) = 1;
+	report(malloc(256), n + 1);
+}
+
+static void dirty(void)
+{
+	void *block[640];
+
+	for (int i = 0; i < 640; i++)
+		block[i] = written(100000, 100000);
+	for (int i = 0; i < 640; i++)
+		free(block[i]);
+}
+
+static void *busy(void *arg)
+{
+	static _Thread_local void *block[4096];
+	unsigned x = (unsigned)(size_t)arg;
+
+	for (;;) {
+		unsigned i = (x = x * 1103515245u + 12345u) >> 8 & 4095;
+
+		free(block[i]);
+		block[i] = malloc(1 + (x >> 4) % (i == 0 ? 3000000 : 3000));
+		*(char *)block[i] = 1;
+	}
+	return NULL;
+}
+
+static void churn(long n)
+{
+	static void *block[1024];
+	struct timespec a, b;
+	unsigned x = 1;
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (long k = 0; k < n; k++) {
+		unsigned i = (x = x * 1103515245u + 12345u) >> 8 & 1023;
+
+		free(block[i]);
+		block[i] = malloc(1 + (x >> 4) % 2000);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	printf("%.6f\n", (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);
+	fflush(stdout);
+}
+
+static void a_little(void)
+{
+	void *block[3000];
+
+	for (int i = 0; i < 3000; i++)
+		block[i] = malloc(2000);
+	for (int i = 0; i < 3000; i++)
+		free(block[i]);
+}
+
+int main(int argc, char **argv)
+{
+	static char line[64], out[4096], in[4096];
+	const char *what = argc > 1 ? argv[1] : "";
+	pthread_t thread;
+
+	setvbuf(stdout, out, _IOFBF, sizeof out);
+	setvbuf(stdin, in, _IOFBF, sizeof in);
+	if (strcmp(what, "known") == 0)
+		known();
+	else if (strcmp(what, "small") == 0)
+		small_heap();
+	else if (strcmp(what, "puzzle") == 0)
+		written(400u << 20, 200u << 20);
+	else if (strcmp(what, "sparse") == 0)
+		sparse();
+	else if (strcmp(what, "bulk") == 0 && argc > 2)
+		bulk(atol(argv[2]));
+	else if (strcmp(what, "dirty") == 0)
+		dirty();
+	puts("ready");
+	fflush(stdout);
+	if (strcmp(what, "busy") == 0) {
+		pthread_create(&thread, NULL, busy, (void *)1);
+		busy((void *)2);
+	}
+	if (argc > 2 && strcmp(what, "exit") == 0) {
+		written(1000, 1000);
+		_exit(atoi(argv[2]));
+	}
+	while (fgets(line, sizeof line, stdin) != NULL && strcmp(line, "quit\n") != 0) {
+		if (strcmp(what, "churn") == 0)
+			churn(atol(line));
+		else
+			a_little();
+	}
+	return 0;
+}
