@@ -33,9 +33,9 @@ static void *small_malloc(struct heap *h, unsigned cls)
 	void *p = top[-1];
 
 	if (h->kind == HEAP_SHARED)
-		return heap_shared_malloc(h, cls);
+		return arn_heap_shared_malloc(h, cls);
 	if (p == NULL)
-		return tcache_refill_slow(h, cls);
+		return arn_tcache_refill_slow(h, cls);
 	h->top[cls] = top - 1;
 	return p;
 }
@@ -70,14 +70,14 @@ static struct run *large_get(size_t size, size_t alignment, uint32_t owner)
 {
 	unsigned npages = (unsigned)((size + PAGE_BYTES - 1) >> PAGE_SHIFT);
 	unsigned align = alignment > PAGE_BYTES ? (unsigned)(alignment >> PAGE_SHIFT) : 1;
-	struct run *r = run_slot_get(0);
+	struct run *r = arn_run_slot_get(0);
 
 	if (r == NULL)
 		return NULL;
 	r->state = RUN_LARGE;
 	atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
-	if (!pages_get(r, npages, align, INFO_LARGE | owner << INFO_CLASS_BITS, INFO_INNER)) {
-		run_slot_put(r);
+	if (!arn_pages_get(r, npages, align, INFO_LARGE | owner << INFO_CLASS_BITS, INFO_INNER)) {
+		arn_run_slot_put(r);
 		return NULL;
 	}
 	return r;
@@ -91,7 +91,7 @@ static void *large_malloc(struct heap *h, size_t size, size_t alignment, bool sp
 	if (size <= LARGE_MAX && alignment <= LARGE_MAX)
 		r = large_get(size, alignment, owner);
 	else
-		r = huge_get(size, alignment, owner, sparse);
+		r = arn_huge_get(size, alignment, owner, sparse);
 	if (r == NULL)
 		return NULL;
 	if (owner != 0)
@@ -102,11 +102,11 @@ static void *large_malloc(struct heap *h, size_t size, size_t alignment, bool sp
 static void large_free(struct run *r)
 {
 	if (r->owner != 0)
-		large_unlink(heap_by_id(r->owner), r);
+		large_unlink(arn_heap_by_id(r->owner), r);
 	if (r->state == RUN_HUGE)
-		huge_put(r);
+		arn_huge_put(r);
 	else
-		run_release(r);
+		arn_run_release(r);
 }
 
 /* ---- malloc ------------------------------------------------------------------------------- */
@@ -132,7 +132,7 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 	if (unlikely(size > PTRDIFF_MAX - alignment))
 		return no_memory();
 	if (h == NULL)
-		h = thread_heap_slow();
+		h = arn_thread_heap_slow();
 	if (unlikely(h == NULL))
 		return no_memory();
 	if (unlikely(size == 0))
@@ -159,7 +159,7 @@ static void *large_calloc(struct heap *h, size_t n)
 	if (n > PTRDIFF_MAX - QUANTUM)
 		return no_memory();
 	if (h == NULL)
-		h = thread_heap_slow();
+		h = arn_thread_heap_slow();
 	p = h != NULL ? large_malloc(h, n, QUANTUM, true) : NULL;
 	if (unlikely(p == NULL))
 		return no_memory();
@@ -192,7 +192,7 @@ static __attribute__((noreturn, cold)) void crime(const void *p)
 {
 	if (((uintptr_t)p & (QUANTUM - 1)) != 0)
 		arn_crime(CRIME_MISALIGNED, p);
-	if (pages_contain(p))
+	if (arn_pages_contain(p))
 		arn_crime(CRIME_DOUBLE_FREE, p);
 	arn_crime(CRIME_FOREIGN, p);
 }
@@ -231,23 +231,23 @@ ARN_SLOW void arn_free_slow(void *p)
 	info = pagemap_info(pagemap_now(), p);
 	cls = INFO_CLASS(info);
 	if (info == 0) {
-		if (!foreign_free(p))
+		if (!arn_foreign_free(p))
 			crime(p);
 	} else if (cls >= NCLASSES) {
 		large_free(large_at(p, info));
 	} else if (INFO_OWNER(info) == h->id && h->kind == HEAP_THREAD) {
 		if (h->top[cls][-1] == p)
 			arn_crime(CRIME_DOUBLE_FREE, p);
-		tcache_overflow_slow(h, cls, p);
+		arn_tcache_overflow_slow(h, cls, p);
 	} else {
-		owner = heap_by_id(INFO_OWNER(info));
+		owner = arn_heap_by_id(INFO_OWNER(info));
 		if (owner->kind == HEAP_SHARED) {
-			heap_shared_free(owner, pagemap_run(p), p);
+			arn_heap_shared_free(owner, pagemap_run(p), p);
 			return;
 		}
 		/* A thread that only frees gets a heap too: it gathers remote frees. */
-		h = thread_heap_slow();
-		remote_free(h != NULL ? h : &arn_heap_none, pagemap_run(p), p);
+		h = arn_thread_heap_slow();
+		arn_remote_free(h != NULL ? h : &arn_heap_none, pagemap_run(p), p);
 	}
 }
 
@@ -257,7 +257,7 @@ struct heap *arn_arena_of(const void *p)
 {
 	uint32_t info = pagemap_info(pagemap_now(), p);
 	uint32_t id = info == 0 || INFO_CLASS(info) == INFO_INNER ? 0 : INFO_OWNER(info);
-	struct heap *h = id != 0 ? heap_by_id(id) : NULL;
+	struct heap *h = id != 0 ? arn_heap_by_id(id) : NULL;
 
 	return h != NULL && h->kind == HEAP_SHARED ? h : NULL;
 }
@@ -283,10 +283,10 @@ static void *realloc_large(void *p, struct run *r, size_t size)
 	size_t old = r->size, wish = size;
 
 	if (r->state == RUN_HUGE) {
-		if (size > LARGE_MAX && huge_resize(r, size, true))
+		if (size > LARGE_MAX && arn_huge_resize(r, size, true))
 			return (void *)r->base;
 	} else if (size > SMALL_MAX && size <= LARGE_MAX) {
-		if (pages_resize(r, (unsigned)((size + PAGE_BYTES - 1) >> PAGE_SHIFT)))
+		if (arn_pages_resize(r, (unsigned)((size + PAGE_BYTES - 1) >> PAGE_SHIFT)))
 			return p;
 		/* Blocked: whoever grows step by step gets room for the next steps, so that n steps
 		 * copy O(n) bytes.  What is not written is not resident. */
@@ -313,7 +313,7 @@ void *arn_realloc(void *p, size_t size)
 	if (unlikely(info == 0)) {
 		void *q;
 
-		if (!foreign_realloc(p, size, &q))
+		if (!arn_foreign_realloc(p, size, &q))
 			crime(p);
 		return q;
 	}
@@ -369,7 +369,7 @@ int arn_posix_memalign(void **out, size_t alignment, size_t size)
 
 void *arn_pvalloc(size_t size)
 {
-	size_t page = os_page_bytes();
+	size_t page = arn_os_page_bytes();
 
 	if (size > PTRDIFF_MAX - page)
 		return no_memory();
@@ -388,7 +388,7 @@ size_t arn_usable_size(const void *p)
 	info = pagemap_info(pagemap_now(), p);
 	cls = INFO_CLASS(info);
 	if (unlikely(info == 0)) {
-		if (!foreign_usable_size(p, &n))
+		if (!arn_foreign_usable_size(p, &n))
 			crime(p);
 		return n;
 	}
@@ -404,7 +404,7 @@ size_t arn_good_size(size_t size)
 		return 0;
 	if (size <= SMALL_MAX)
 		return arn_class[sizeclass_of(size == 0 ? 1 : size)].size;
-	return bits_round_up(size, size <= LARGE_MAX ? PAGE_BYTES : os_page_bytes());
+	return bits_round_up(size, size <= LARGE_MAX ? PAGE_BYTES : arn_os_page_bytes());
 }
 
 /* Whether a block that was asked with SIZE and ALIGNMENT may have USABLE bytes.  One of a class has
@@ -436,7 +436,8 @@ ARN_SLOW void arn_delete_slow(void *p, size_t size)
 {
 	uint32_t info = pagemap_info(pagemap_now(), p);
 
-	if (info != 0 && INFO_CLASS(info) != INFO_INNER && !size_fits(arn_usable_size(p), size, QUANTUM))
+	if (info != 0 && INFO_CLASS(info) != INFO_INNER &&
+	    !size_fits(arn_usable_size(p), size, QUANTUM))
 		atomic_fetch_add_explicit(&arn_delete_mismatches, 1, memory_order_relaxed);
 	tcache_free(p);
 }
@@ -450,15 +451,15 @@ int arn_trim(size_t pad)
 
 	before = arn_pages.purged;
 	if (mine->kind == HEAP_THREAD)
-		tcache_flush_all(mine);
+		arn_tcache_flush_all(mine);
 	/* Of other threads' heaps, what is at rest. */
 	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
 		if (h->kind == HEAP_LOST || !lock_try(&h->lock))
 			continue;
-		heap_trim(h);
+		arn_heap_trim(h);
 		lock_drop(&h->lock);
 	}
-	pages_trim(pad);
+	arn_pages_trim(pad);
 	return arn_pages.purged != before;
 }
 

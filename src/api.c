@@ -72,7 +72,7 @@ API int aposix_memalign(void **out, size_t alignment, size_t size)
 
 API void *avalloc(size_t size)
 {
-	return arn_memalign(os_page_bytes(), size);
+	return arn_memalign(arn_os_page_bytes(), size);
 }
 
 API void *apvalloc(size_t size)
@@ -140,7 +140,7 @@ API const char *amalloc_version(void)
 
 API struct arena *arena_create(void)
 {
-	struct heap *h = thread_shared_new();
+	struct heap *h = arn_thread_shared_new();
 
 	if (h == NULL)
 		errno = ENOMEM;
@@ -153,8 +153,8 @@ API void arena_destroy(struct arena *arena)
 
 	if (h == NULL)
 		return;
-	heap_shared_clear(h);
-	thread_shared_free(h);
+	arn_heap_shared_clear(h);
+	arn_thread_shared_free(h);
 }
 
 API void *arena_malloc(struct arena *arena, size_t size)
@@ -181,10 +181,10 @@ API struct arena *arena_of(const void *p)
 	struct heap *h = arn_arena_of(p);
 
 	/* The heap of ended threads is shared too, but nobody's arena. */
-	return h != NULL && thread_is_arena(h) ? (struct arena *)h : NULL;
+	return h != NULL && arn_thread_is_arena(h) ? (struct arena *)h : NULL;
 }
 
 API size_t arena_live(const struct arena *arena)
 {
-	return heap_shared_live((struct heap *)arena);
+	return arn_heap_shared_live((struct heap *)arena);
 }

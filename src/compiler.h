@@ -33,11 +33,11 @@
 #define ARN_VALGRIND 0
 #endif
 
-#define likely(x) __builtin_expect(!!(x), 1)
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define ARN_HOT static inline __attribute__((always_inline))
-#define ARN_SLOW __attribute__((noinline, cold))
+#define ARN_HOT    static inline __attribute__((always_inline))
+#define ARN_SLOW   __attribute__((noinline, cold))
 #define ARN_EXPORT __attribute__((visibility("default")))
 /* For variables of the fast path: addressed directly, not through the GOT. */
 #define ARN_HIDDEN __attribute__((visibility("hidden")))
@@ -56,18 +56,17 @@
 
 /* Internal errors.  Client errors go to arn_crime() and are always on. */
 void arn_assert_fail(const char *expr, const char *file, int line) __attribute__((noreturn, cold));
-#define ARN_ASSERT(e) \
-	do { \
-		if (ARN_DEBUG && unlikely(!(e))) \
-			arn_assert_fail(#e, __FILE__, __LINE__); \
+#define ARN_ASSERT(e)                                                                              \
+	do {                                                                                       \
+		if (ARN_DEBUG && unlikely(!(e)))                                                   \
+			arn_assert_fail(#e, __FILE__, __LINE__);                                   \
 	} while (0)
 
 /* Words that their owner changes under a lock and others may look at without it: whatever they see
  * was true at some moment. */
-#define RELAXED_GET(lvalue) __atomic_load_n(&(lvalue), __ATOMIC_RELAXED)
+#define RELAXED_GET(lvalue)        __atomic_load_n(&(lvalue), __ATOMIC_RELAXED)
 #define RELAXED_SET(lvalue, value) __atomic_store_n(&(lvalue), value, __ATOMIC_RELAXED)
 
-#define ARN_CONTAINER(ptr, type, member) \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define ARN_CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

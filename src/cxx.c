@@ -24,7 +24,7 @@
 #define SZ "j"
 #endif
 #define NOTHROW "RKSt9nothrow_t"
-#define ALIGN "St11align_val_t"
+#define ALIGN   "St11align_val_t"
 
 /* enum class std::align_val_t is passed as a size_t, a reference as a pointer. */
 #define NAMED(name) __asm__(name)
@@ -51,8 +51,8 @@ static void *new_failed(const char *name, size_t size, size_t alignment, const v
 {
 	void *f;
 
-	/* The runtimes round a size up to the alignment, some beyond SIZE_MAX; no alignment can make
-	 * this size succeed, so ask for the failure alone. */
+	/* The runtimes round a size up to the alignment, some beyond SIZE_MAX; no alignment can
+	 * make this size succeed, so ask for the failure alone. */
 	if (alignment > 0 && size > PTRDIFF_MAX - alignment) {
 		name = nothrow != NULL ? "_Znw" SZ NOTHROW : "_Znw" SZ;
 		alignment = 0;
@@ -62,7 +62,8 @@ static void *new_failed(const char *name, size_t size, size_t alignment, const v
 	if (f == NULL && nothrow != NULL)
 		return NULL;
 	if (f == NULL) {
-		static const char text[] = "operator new: out of memory, and no C++ runtime to throw";
+		static const char text[] =
+			"operator new: out of memory, and no C++ runtime to throw";
 
 		arn_warn(text, name, __builtin_strlen(name));
 		__builtin_trap();
@@ -79,8 +80,7 @@ static void *new_failed(const char *name, size_t size, size_t alignment, const v
 /* libstdc++'s and libc++'s, weak: a C program has neither. */
 typedef void (*handler)(void);
 extern handler get_new_handler(void) NAMED("_ZSt15get_new_handlerv") __attribute__((weak));
-extern void throw_bad_alloc(void) NAMED("_ZSt17__throw_bad_allocv")
-	__attribute__((weak, noreturn));
+extern void throw_bad_alloc(void) NAMED("_ZSt17__throw_bad_allocv") __attribute__((weak, noreturn));
 
 static void *new_failed(const char *name, size_t size, size_t alignment, const void *nothrow)
 {
@@ -108,37 +108,37 @@ static void *new_failed(const char *name, size_t size, size_t alignment, const v
 #endif
 
 /* One row per form of new: id, mangled name. */
-#define NEW(id, name) \
-	ARN_EXPORT void *id(size_t size) NAMED(name); \
-	void *id(size_t size) \
-	{ \
-		void *p = tcache_malloc(size); \
-\
-		return likely(p != NULL) ? p : new_failed(name, size, 0, NULL); \
+#define NEW(id, name)                                                                              \
+	ARN_EXPORT void *id(size_t size) NAMED(name);                                              \
+	void *id(size_t size)                                                                      \
+	{                                                                                          \
+		void *p = tcache_malloc(size);                                                     \
+                                                                                                   \
+		return likely(p != NULL) ? p : new_failed(name, size, 0, NULL);                    \
 	}
-#define NEW_NOTHROW(id, name) \
-	ARN_EXPORT void *id(size_t size, const void *nothrow) NAMED(name); \
-	void *id(size_t size, const void *nothrow) \
-	{ \
-		void *p = tcache_malloc(size); \
-\
-		return likely(p != NULL) ? p : new_failed(name, size, 0, nothrow); \
+#define NEW_NOTHROW(id, name)                                                                      \
+	ARN_EXPORT void *id(size_t size, const void *nothrow) NAMED(name);                         \
+	void *id(size_t size, const void *nothrow)                                                 \
+	{                                                                                          \
+		void *p = tcache_malloc(size);                                                     \
+                                                                                                   \
+		return likely(p != NULL) ? p : new_failed(name, size, 0, nothrow);                 \
 	}
-#define NEW_ALIGN(id, name) \
-	ARN_EXPORT void *id(size_t size, size_t alignment) NAMED(name); \
-	void *id(size_t size, size_t alignment) \
-	{ \
-		void *p = arn_memalign(alignment, size); \
-\
-		return likely(p != NULL) ? p : new_failed(name, size, alignment, NULL); \
+#define NEW_ALIGN(id, name)                                                                        \
+	ARN_EXPORT void *id(size_t size, size_t alignment) NAMED(name);                            \
+	void *id(size_t size, size_t alignment)                                                    \
+	{                                                                                          \
+		void *p = arn_memalign(alignment, size);                                           \
+                                                                                                   \
+		return likely(p != NULL) ? p : new_failed(name, size, alignment, NULL);            \
 	}
-#define NEW_ALIGN_NOTHROW(id, name) \
-	ARN_EXPORT void *id(size_t size, size_t alignment, const void *nothrow) NAMED(name); \
-	void *id(size_t size, size_t alignment, const void *nothrow) \
-	{ \
-		void *p = arn_memalign(alignment, size); \
-\
-		return likely(p != NULL) ? p : new_failed(name, size, alignment, nothrow); \
+#define NEW_ALIGN_NOTHROW(id, name)                                                                \
+	ARN_EXPORT void *id(size_t size, size_t alignment, const void *nothrow) NAMED(name);       \
+	void *id(size_t size, size_t alignment, const void *nothrow)                               \
+	{                                                                                          \
+		void *p = arn_memalign(alignment, size);                                           \
+                                                                                                   \
+		return likely(p != NULL) ? p : new_failed(name, size, alignment, nothrow);         \
 	}
 
 NEW(new_one, "_Znw" SZ)
@@ -151,11 +151,11 @@ NEW_ALIGN_NOTHROW(new_one_align_nothrow, "_Znw" SZ ALIGN NOTHROW)
 NEW_ALIGN_NOTHROW(new_array_align_nothrow, "_Zna" SZ ALIGN NOTHROW)
 
 /* One row per form of delete: id, mangled name, further parameters, how it frees. */
-#define DELETE(id, name, params, call) \
-	ARN_EXPORT void id params NAMED(name); \
-	void id params \
-	{ \
-		call; \
+#define DELETE(id, name, params, call)                                                             \
+	ARN_EXPORT void id params NAMED(name);                                                     \
+	void id params                                                                             \
+	{                                                                                          \
+		call;                                                                              \
 	}
 
 DELETE(delete_one, "_ZdlPv", (void *p), tcache_free(p))
@@ -172,6 +172,8 @@ DELETE(delete_one_size_align, "_ZdlPv" SZ ALIGN, (void *p, size_t n, size_t a), 
 DELETE(delete_array_size_align, "_ZdaPv" SZ ALIGN, (void *p, size_t n, size_t a), (void)n; (void)a;
        tcache_free(p))
 DELETE(delete_one_align_nothrow, "_ZdlPv" ALIGN NOTHROW, (void *p, size_t a, const void *t),
-       (void)a; (void)t; tcache_free(p))
+       (void)a;
+       (void)t; tcache_free(p))
 DELETE(delete_array_align_nothrow, "_ZdaPv" ALIGN NOTHROW, (void *p, size_t a, const void *t),
-       (void)a; (void)t; tcache_free(p))
+       (void)a;
+       (void)t; tcache_free(p))

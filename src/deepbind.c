@@ -33,7 +33,7 @@ static enum { UNTRIED, PATCHED, REFUSED } state;
 
 struct libc {
 	ElfW(Addr) base;
-	ElfW(Sym) *symbols;
+	ElfW(Sym) * symbols;
 	size_t nsymbols;
 	const char *strings;
 	bool with_code; /* the table's segment is executable */
@@ -104,7 +104,7 @@ static const struct override_name *find_name(const char *name)
 static bool patch(void)
 {
 	struct libc c = {.base = 0};
-	uintptr_t from, to, page = os_page_bytes();
+	uintptr_t from, to, page = arn_os_page_bytes();
 
 	if (dl_iterate_phdr(find_libc, &c) == 0 || c.symbols == NULL || c.strings == NULL ||
 	    c.nsymbols == 0 || c.with_code)

@@ -39,7 +39,7 @@ static void put_hex(struct line *l, uintptr_t x)
 static void flush(struct line *l)
 {
 	l->text[l->n++] = '\n';
-	os_write_err(l->text, l->n);
+	arn_os_write_err(l->text, l->n);
 }
 
 ARN_SLOW void arn_crime(enum arn_crime crime, const void *p)

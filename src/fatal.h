@@ -8,11 +8,12 @@
 #include "compiler.h"
 
 /* name, what the line on stderr says, what to do */
-#define ARN_CRIMES(X) \
-	X(DOUBLE_FREE, "double free", "this block was freed before; run under valgrind or ASan") \
-	X(INTERIOR, "interior pointer", "this points into a block, not at its start") \
-	X(MISALIGNED, "misaligned pointer", "no block starts at an address that is not 16-aligned") \
-	X(FOREIGN, "foreign pointer", "this never came from this allocator, or was given back") \
+#define ARN_CRIMES(X)                                                                              \
+	X(DOUBLE_FREE, "double free", "this block was freed before; run under valgrind or ASan")   \
+	X(INTERIOR, "interior pointer", "this points into a block, not at its start")              \
+	X(MISALIGNED, "misaligned pointer",                                                        \
+	  "no block starts at an address that is not 16-aligned")                                  \
+	X(FOREIGN, "foreign pointer", "this never came from this allocator, or was given back")    \
 	X(WRONG_SIZE, "wrong size", "free_sized was told a size that the block was not asked with")
 
 enum arn_crime {

@@ -7,13 +7,13 @@
 
 static const struct foreign_calls *_Atomic calls;
 
-void foreign_allow(const struct foreign_calls *c)
+void arn_foreign_allow(const struct foreign_calls *c)
 {
 	/* Release pairs with the acquire loads below: the table is whole. */
 	atomic_store_explicit(&calls, c, memory_order_release);
 }
 
-bool foreign_free(void *p)
+bool arn_foreign_free(void *p)
 {
 	const struct foreign_calls *c = atomic_load_explicit(&calls, memory_order_acquire);
 
@@ -23,7 +23,7 @@ bool foreign_free(void *p)
 	return true;
 }
 
-bool foreign_realloc(void *p, size_t size, void **out)
+bool arn_foreign_realloc(void *p, size_t size, void **out)
 {
 	const struct foreign_calls *c = atomic_load_explicit(&calls, memory_order_acquire);
 
@@ -33,7 +33,7 @@ bool foreign_realloc(void *p, size_t size, void **out)
 	return true;
 }
 
-bool foreign_usable_size(const void *p, size_t *out)
+bool arn_foreign_usable_size(const void *p, size_t *out)
 {
 	const struct foreign_calls *c = atomic_load_explicit(&calls, memory_order_acquire);
 

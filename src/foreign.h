@@ -18,11 +18,11 @@ struct foreign_calls {
 };
 
 /* From now on pointers that are not ours go to C's functions. */
-void foreign_allow(const struct foreign_calls *c);
+void arn_foreign_allow(const struct foreign_calls *c);
 
 /* Each returns false when libc's malloc is not in play. */
-bool foreign_free(void *p);
-bool foreign_realloc(void *p, size_t size, void **out);
-bool foreign_usable_size(const void *p, size_t *out);
+bool arn_foreign_free(void *p);
+bool arn_foreign_realloc(void *p, size_t size, void **out);
+bool arn_foreign_usable_size(const void *p, size_t *out);
 
 #endif

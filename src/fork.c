@@ -16,7 +16,7 @@
 
 void arn_fork_child(void)
 {
-	meta_fork_child();
-	pages_fork_child();
-	thread_fork_child();
+	arn_meta_fork_child();
+	arn_pages_fork_child();
+	arn_thread_fork_child();
 }

@@ -12,8 +12,8 @@
 
 /* Ids below 64 are in a table beside the other globals: a process with few threads touches no
  * other page for it.  2^20 heaps in all, far above any thread limit. */
-#define FIRST_IDS 64
-#define LEAF_IDS 1024
+#define FIRST_IDS   64
+#define LEAF_IDS    1024
 #define ROOT_LEAVES 1024
 
 static struct heap *first_table[FIRST_IDS];
@@ -23,7 +23,7 @@ static uint32_t nheaps; /* ids 1 .. nheaps exist */
 
 static void *no_regions[2]; /* the sentinel of a bin without an array */
 
-#define T &no_regions[1]
+#define T  &no_regions[1]
 #define T8 T, T, T, T, T, T, T, T
 /* Its id is above every real one, so that no page's info matches. */
 struct heap arn_heap_none = {
@@ -35,12 +35,12 @@ struct heap arn_heap_none = {
 #undef T8
 #undef T
 
-uint32_t heap_count(void)
+uint32_t arn_heap_count(void)
 {
 	return nheaps;
 }
 
-struct heap *heap_by_id(uint32_t id)
+struct heap *arn_heap_by_id(uint32_t id)
 {
 	if (id < FIRST_IDS)
 		return first_table[id];
@@ -59,7 +59,7 @@ static bool table_set(uint32_t id, struct heap *h)
 		return false;
 	leaf = root_table[id / LEAF_IDS];
 	if (leaf == NULL) {
-		leaf = meta_get(META_TABLE, LEAF_IDS * sizeof *leaf / ARN_CACHE_LINE);
+		leaf = arn_meta_get(META_TABLE, LEAF_IDS * sizeof *leaf / ARN_CACHE_LINE);
 		if (leaf == NULL)
 			return false;
 		root_table[id / LEAF_IDS] = leaf;
@@ -68,24 +68,24 @@ static bool table_set(uint32_t id, struct heap *h)
 	return true;
 }
 
-void heap_set_empty(struct heap *h)
+void arn_heap_set_empty(struct heap *h)
 {
 	for (unsigned c = 0; c < NCLASSES; c++)
 		h->top[c] = h->limit[c] = &no_regions[1];
 }
 
-struct heap *heap_new(enum heap_kind kind)
+struct heap *arn_heap_new(enum heap_kind kind)
 {
-	struct heap *h = meta_get(META_HEAP, sizeof *h / ARN_CACHE_LINE);
+	struct heap *h = arn_meta_get(META_HEAP, sizeof *h / ARN_CACHE_LINE);
 
 	if (h == NULL)
 		return NULL;
 	h->id = nheaps + 1;
 	h->info = h->id << INFO_CLASS_BITS;
 	h->kind = (uint8_t)kind;
-	heap_set_empty(h);
+	arn_heap_set_empty(h);
 	if (!table_set(h->id, h)) {
-		meta_put(META_HEAP, h);
+		arn_meta_put(META_HEAP, h);
 		return NULL;
 	}
 	nheaps++;
@@ -135,7 +135,7 @@ static void run_unlist(struct heap *h, struct run *r)
 	r->listed = false;
 }
 
-void heap_run_freed(struct heap *h, struct run *r)
+void arn_heap_run_freed(struct heap *h, struct run *r)
 {
 	struct bin *b = &h->bins[r->cls];
 
@@ -147,7 +147,7 @@ void heap_run_freed(struct heap *h, struct run *r)
 	    !(r->next == NULL && r->prev == NULL && arn_class[r->cls].size <= KIB)) {
 		list_del(&b->partial, r);
 		b->nruns--;
-		run_release(r);
+		arn_run_release(r);
 	}
 }
 
@@ -163,9 +163,9 @@ static struct run *grow(struct heap *h, unsigned cls)
 
 	if (npages > sc->run_max)
 		npages = sc->run_max;
-	r = run_new(cls, npages, h->id);
+	r = arn_run_new(cls, npages, h->id);
 	if (r == NULL && npages > sc->run_pages)
-		r = run_new(cls, sc->run_pages, h->id);
+		r = arn_run_new(cls, sc->run_pages, h->id);
 	if (r == NULL)
 		return NULL;
 	b->nruns++;
@@ -174,14 +174,14 @@ static struct run *grow(struct heap *h, unsigned cls)
 	return r;
 }
 
-unsigned heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
+unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
 {
 	struct bin *b = &h->bins[cls];
 	unsigned got = 0;
 
 	/* Relaxed: a push that is missed now is found by the next refill. */
 	if (atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL) {
-		heap_collect(h);
+		arn_heap_collect(h);
 		atomic_store_explicit(&h->sleeps, false, memory_order_relaxed);
 	}
 	while (got < want) {
@@ -195,7 +195,7 @@ unsigned heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
 			if (r == NULL)
 				return 0;
 		}
-		got += run_take(r, end - got, want - got);
+		got += arn_run_take(r, end - got, want - got);
 		if (r->nfree == 0)
 			run_unlist(h, r);
 	}
@@ -207,7 +207,7 @@ unsigned heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
  * they are still being looked up. */
 #define GROUP 16
 
-void heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
+void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 {
 	h->bins[cls].out -= n;
 	while (n > 0) {
@@ -242,11 +242,11 @@ void heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 					arn_crime(CRIME_DOUBLE_FREE, p[i]);
 				mask |= bit;
 			} while (++i < k && runs[i] == r);
-			run_merge(r, word, mask);
+			arn_run_merge(r, word, mask);
 			if (unlikely(!r->listed || r->nfree == r->nregions)) {
-				/* The pages may go: nothing of this run is left in the group, since all
-				 * of its regions are free. */
-				heap_run_freed(h, r);
+				/* The pages may go: nothing of this run is left in the group, since
+				 * all of its regions are free. */
+				arn_heap_run_freed(h, r);
 			}
 		}
 		p += k;
@@ -254,9 +254,9 @@ void heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 	}
 }
 
-void heap_trim(struct heap *h)
+void arn_heap_trim(struct heap *h)
 {
-	heap_collect(h);
+	arn_heap_collect(h);
 	for (unsigned c = 1; c < NCLASSES; c++) {
 		struct run *r = h->bins[c].partial, *next;
 
@@ -265,7 +265,7 @@ void heap_trim(struct heap *h)
 			if (r->nfree == r->nregions) {
 				list_del(&h->bins[c].partial, r);
 				h->bins[c].nruns--;
-				run_release(r);
+				arn_run_release(r);
 			}
 		}
 	}
@@ -273,24 +273,24 @@ void heap_trim(struct heap *h)
 
 /* ---- shared heaps -------------------------------------------------------------------------- */
 
-void *heap_shared_malloc(struct heap *h, unsigned cls)
+void *arn_heap_shared_malloc(struct heap *h, unsigned cls)
 {
 	void *p = NULL;
 
 	lock_take(&h->lock);
-	heap_take(h, cls, &p + 1, 1);
+	arn_heap_take(h, cls, &p + 1, 1);
 	lock_drop(&h->lock);
 	return p;
 }
 
-void heap_shared_free(struct heap *h, struct run *r, void *p)
+void arn_heap_shared_free(struct heap *h, struct run *r, void *p)
 {
 	lock_take(&h->lock);
-	heap_give(h, r->cls, &p, 1);
+	arn_heap_give(h, r->cls, &p, 1);
 	lock_drop(&h->lock);
 }
 
-size_t heap_shared_live(struct heap *h)
+size_t arn_heap_shared_live(struct heap *h)
 {
 	size_t n = 0;
 
@@ -310,9 +310,9 @@ static void clear_large(struct heap *h)
 
 		h->large = r->sib_next;
 		if (r->state == RUN_HUGE)
-			huge_put(r);
+			arn_huge_put(r);
 		else
-			run_release(r);
+			arn_run_release(r);
 	}
 }
 
@@ -323,11 +323,11 @@ static void clear_list(struct run **head)
 
 		*head = r->next;
 		r->nfree = r->nregions;
-		run_release(r);
+		arn_run_release(r);
 	}
 }
 
-void heap_shared_clear(struct heap *h)
+void arn_heap_shared_clear(struct heap *h)
 {
 	lock_take(&h->lock);
 	for (unsigned c = 1; c < NCLASSES; c++) {
@@ -340,7 +340,7 @@ void heap_shared_clear(struct heap *h)
 	lock_drop(&h->lock);
 }
 
-void heap_renew(struct heap *h)
+void arn_heap_renew(struct heap *h)
 {
 	static struct heap lost;
 	uint32_t old = h->id;
@@ -357,14 +357,14 @@ void heap_renew(struct heap *h)
 	table_set(old, &lost);
 }
 
-bool heap_check(struct heap *h)
+bool arn_heap_check(struct heap *h)
 {
 	bool ok = true;
 
 	lock_take(&h->lock);
 	for (unsigned c = 1; c < NCLASSES; c++)
 		for (struct run *r = h->bins[c].partial; r != NULL; r = r->next)
-			ok &= run_check(r) && r->owner == h->id && r->cls == c && r->listed &&
+			ok &= arn_run_check(r) && r->owner == h->id && r->cls == c && r->listed &&
 			      r->nfree > 0;
 	lock_drop(&h->lock);
 	return ok;

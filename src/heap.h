@@ -5,9 +5,8 @@
  * A heap belongs to one thread at a time, or is shared by all under its lock (a first-class arena;
  * the heap of threads that have already ended).  What a heap consists of:
  *
- *   fast half   top[], limit[]: the tcache.  Only the owning thread touches it, without a lock or an
- *               atomic.  For every class c with an array:
- *                   base[c] <= top[c] <= limit[c] <= base[c] + cap[c]
+ *   fast half   top[], limit[]: the tcache.  Only the owning thread touches it, without a lock or
+ * an atomic.  For every class c with an array: base[c] <= top[c] <= limit[c] <= base[c] + cap[c]
  *                   base[c][-1] == NULL        (the sentinel: an empty bin pops NULL)
  *   slow half   bins, runs: under `lock`.  The owner takes it on refill and flush; other threads
  *               only try, to collect for an owner that sleeps.
@@ -36,7 +35,7 @@ struct bin {
 	struct run *full;    /* runs without one; kept only for shared heaps, to destroy them */
 	void **base;         /* the tcache array; NULL before the first refill */
 	uint16_t cap;
-	uint16_t want;       /* regions that the next refill takes */
+	uint16_t want; /* regions that the next refill takes */
 	uint32_t nruns;
 	size_t out;
 };
@@ -74,53 +73,53 @@ struct heap {
 };
 
 /* A new heap with an id and its tcache looking empty, or NULL. */
-struct heap *heap_new(enum heap_kind kind);
+struct heap *arn_heap_new(enum heap_kind kind);
 /* The heap of an id that some page or run carries. */
-struct heap *heap_by_id(uint32_t id);
+struct heap *arn_heap_by_id(uint32_t id);
 /* Every heap ever made, by all_next. */
 extern struct heap *arn_heaps ARN_HIDDEN;
-uint32_t heap_count(void);
+uint32_t arn_heap_count(void);
 
 /* The heap of a thread that has none: every malloc finds an empty bin, every free a full one. */
 extern struct heap arn_heap_none;
-void heap_set_empty(struct heap *h);
+void arn_heap_set_empty(struct heap *h);
 
 /* ---- slow half: heap->lock held, but where it says otherwise ------------------------------- */
 
 /* Up to WANT regions of class CLS, in address order downwards from END.  0: out of memory. */
-unsigned heap_take(struct heap *h, unsigned cls, void **end, unsigned want);
+unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want);
 /* Gives N regions back to the runs of H.  Interior pointers and regions that are free already are
  * crimes. */
-void heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n);
+void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n);
 /* Takes in what other threads have freed. */
-void heap_collect(struct heap *h);
+void arn_heap_collect(struct heap *h);
 /* Takes in remote frees and gives empty runs back. */
-void heap_trim(struct heap *h);
+void arn_heap_trim(struct heap *h);
 /* After bits of R were merged: lists it, or releases it when it became empty. */
-void heap_run_freed(struct heap *h, struct run *r);
+void arn_heap_run_freed(struct heap *h, struct run *r);
 
 /* ---- shared heaps: take the lock themselves ------------------------------------------------ */
 
-void *heap_shared_malloc(struct heap *h, unsigned cls);
-void heap_shared_free(struct heap *h, struct run *r, void *p);
+void *arn_heap_shared_malloc(struct heap *h, unsigned cls);
+void arn_heap_shared_free(struct heap *h, struct run *r, void *p);
 /* Bytes that are live. */
-size_t heap_shared_live(struct heap *h);
+size_t arn_heap_shared_live(struct heap *h);
 /* Releases every run and block. */
-void heap_shared_clear(struct heap *h);
+void arn_heap_shared_clear(struct heap *h);
 
 /* ---- remote.c: frees into the heap of another thread; no lock held -------------------------- */
 
-void remote_free(struct heap *me, struct run *r, void *p);
+void arn_remote_free(struct heap *me, struct run *r, void *p);
 /* Sends off all that ME has gathered. */
-void remote_flush(struct heap *me);
+void arn_remote_flush(struct heap *me);
 /* Bytes gathered and not yet sent. */
-size_t remote_pending(const struct heap *me);
+size_t arn_remote_pending(const struct heap *me);
 
-/* In a forked child: H was caught busy.  It starts anew under another id; its old runs are lost, but
- * frees into them stay legal. */
-void heap_renew(struct heap *h);
+/* In a forked child: H was caught busy.  It starts anew under another id; its old runs are lost,
+ * but frees into them stay legal. */
+void arn_heap_renew(struct heap *h);
 
 /* The equations above that can be checked from inside. */
-bool heap_check(struct heap *h);
+bool arn_heap_check(struct heap *h);
 
 #endif

@@ -86,7 +86,7 @@ static struct run *cache_add(struct run *r)
 			e->size += r->size;
 			r = e;
 		}
-		run_slot_put(gone);
+		arn_run_slot_put(gone);
 	}
 	list_add(&arn_huge_cached, r);
 	if (!r->zero) {
@@ -105,27 +105,27 @@ static bool cache_drop(struct run *r)
 
 	/* First forget, then unmap: a child forked in between must not find what is gone. */
 	cache_del(r);
-	if (os_unmap((void *)r->base, n)) {
-		pages_account_map(n, false);
+	if (arn_os_unmap((void *)r->base, n)) {
+		arn_pages_account_map(n, false);
 		if (!r->zero)
-			pages_account_purge(n);
-		run_slot_put(r);
+			arn_pages_account_purge(n);
+		arn_run_slot_put(r);
 		return true;
 	}
-	dropped = !r->zero && os_purge((void *)r->base, n);
+	dropped = !r->zero && arn_os_purge((void *)r->base, n);
 	if (dropped) {
-		pages_account_purge(n);
+		arn_pages_account_purge(n);
 		r->zero = true;
 	}
 	cache_add(r);
 	return dropped;
 }
 
-void huge_cache_purge(size_t need)
+void arn_huge_cache_purge(size_t need)
 {
 	size_t goal = arn_pages.dirty > need ? arn_pages.dirty - need : 0;
-	/* The oldest that holds contents, each time anew: one that the kernel does not take back comes
-	 * in at the front, clean, and may have joined another. */
+	/* The oldest that holds contents, each time anew: one that the kernel does not take back
+	 * comes in at the front, clean, and may have joined another. */
 	while (arn_pages.dirty > goal) {
 		struct run *oldest = NULL;
 
@@ -167,7 +167,7 @@ static struct run *cache_take(struct run *r, size_t n)
 		return take_whole(r, n);
 	/* The tail stays cached, and joins its front again when that is freed: cutting it off would
 	 * give back resident pages that the next, larger block wants. */
-	tail = run_slot_get(0);
+	tail = arn_run_slot_get(0);
 	if (tail == NULL)
 		return take_whole(r, n);
 	tail->base = r->base + n;
@@ -184,19 +184,20 @@ static void *map_for(size_t n, size_t align)
 {
 	if (n >= THP_BLOCK_MIN && arn_options.thp && align < THP_BYTES)
 		align = THP_BYTES;
-	return align > os_page_bytes() ? os_map_aligned(NULL, n, align) : os_map(NULL, n);
+	return align > arn_os_page_bytes() ? arn_os_map_aligned(NULL, n, align)
+					   : arn_os_map(NULL, n);
 }
 
 /* Moves R's pages to a fresh address range of N bytes that the window covers; nothing after the
  * move can fail.  NULL: nothing changed. */
 static void *move_to_fresh(struct run *r, size_t n)
 {
-	void *to = map_for(n, os_page_bytes());
+	void *to = map_for(n, arn_os_page_bytes());
 
 	if (to == NULL)
 		return NULL;
-	if (!pagemap_cover(to, n) || !os_move((void *)r->base, mapping_bytes(r), n, to)) {
-		os_unmap(to, n);
+	if (!arn_pagemap_cover(to, n) || !arn_os_move((void *)r->base, mapping_bytes(r), n, to)) {
+		arn_os_unmap(to, n);
 		return NULL;
 	}
 	return to;
@@ -219,7 +220,7 @@ static struct run *cache_grow(size_t n)
 		cache_add(best);
 		return NULL;
 	}
-	pages_account_map(n - best->size, true);
+	arn_pages_account_map(n - best->size, true);
 	best->base = (uintptr_t)p;
 	best->size = n;
 	best->zero = best->split = false;
@@ -231,19 +232,19 @@ static struct run *cache_grow(size_t n)
 static void want_huge_pages(const struct run *r)
 {
 	if (r->size >= THP_BLOCK_MIN && arn_options.thp)
-		os_want_huge((void *)r->base, r->size);
+		arn_os_want_huge((void *)r->base, r->size);
 }
 
 static struct run *map_fresh(size_t n, size_t align, bool sparse)
 {
-	struct run *r = run_slot_get(0);
+	struct run *r = arn_run_slot_get(0);
 	void *p;
 
 	if (r == NULL)
 		return NULL;
 	p = map_for(n, align);
 	if (p == NULL) {
-		run_slot_put(r);
+		arn_run_slot_put(r);
 		return NULL;
 	}
 	r->base = (uintptr_t)p;
@@ -251,7 +252,7 @@ static struct run *map_fresh(size_t n, size_t align, bool sparse)
 	r->zero = true;
 	r->chunk = NULL;
 	r->split = false;
-	pages_account_map(n, true);
+	arn_pages_account_map(n, true);
 	if (!sparse)
 		want_huge_pages(r);
 	return r;
@@ -270,24 +271,24 @@ static void account_used(size_t n, bool on)
 	}
 }
 
-struct run *huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
+struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 {
 	/* At least a page of ours, or two blocks of small size and large alignment could begin in
 	 * the same one, which has one entry in the page map. */
-	size_t n = bits_round_up(size < PAGE_BYTES ? PAGE_BYTES : size, os_page_bytes());
+	size_t n = bits_round_up(size < PAGE_BYTES ? PAGE_BYTES : size, arn_os_page_bytes());
 	struct run *r;
 
-	if (align < os_page_bytes())
-		align = os_page_bytes();
+	if (align < arn_os_page_bytes())
+		align = arn_os_page_bytes();
 	lock_take(&arn_pages_lock);
 	r = cache_find(n, align);
 	if (r != NULL)
 		r = cache_take(r, n);
-	else if (align == os_page_bytes())
+	else if (align == arn_os_page_bytes())
 		r = cache_grow(n);
 	if (r == NULL)
 		r = map_fresh(n, align, sparse);
-	if (r != NULL && !pagemap_cover((void *)r->base, r->size)) {
+	if (r != NULL && !arn_pagemap_cover((void *)r->base, r->size)) {
 		cache_add(r);
 		r = NULL;
 	}
@@ -298,17 +299,17 @@ struct run *huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 		list_add(&arn_huge_live, r);
 		account_used(mapping_bytes(r), true);
 		arn_pages.nhuge++;
-		pages_account_take(r->size, r->zero ? r->size : 0);
-		pagemap_set((void *)r->base, 1, INFO_HUGE | owner << INFO_CLASS_BITS, 0, r);
+		arn_pages_account_take(r->size, r->zero ? r->size : 0);
+		arn_pagemap_set((void *)r->base, 1, INFO_HUGE | owner << INFO_CLASS_BITS, 0, r);
 	}
 	lock_drop(&arn_pages_lock);
 	return r;
 }
 
-void huge_put(struct run *r)
+void arn_huge_put(struct run *r)
 {
 	lock_take(&arn_pages_lock);
-	pagemap_set((void *)r->base, 1, 0, 0, NULL);
+	arn_pagemap_set((void *)r->base, 1, 0, 0, NULL);
 	list_del(&arn_huge_live, r);
 	r->size = mapping_bytes(r);
 	r->slack_kib = 0;
@@ -317,15 +318,15 @@ void huge_put(struct run *r)
 	r->zero = false;
 	r = cache_add(r);
 	/* What the promise cannot hold goes at once, instead of pushing others out first. */
-	if (r->size > promise_limit(arn_pages.used))
+	if (r->size > arn_promise_limit(arn_pages.used))
 		cache_drop(r);
-	pages_settle();
+	arn_pages_settle();
 	lock_drop(&arn_pages_lock);
 }
 
-bool huge_resize(struct run *r, size_t size, bool may_move)
+bool arn_huge_resize(struct run *r, size_t size, bool may_move)
 {
-	size_t n = bits_round_up(size, os_page_bytes());
+	size_t n = bits_round_up(size, arn_os_page_bytes());
 	size_t old = mapping_bytes(r);
 	void *p;
 
@@ -333,35 +334,35 @@ bool huge_resize(struct run *r, size_t size, bool may_move)
 		return true;
 	lock_take(&arn_pages_lock);
 	p = (void *)r->base;
-	if (n == old || os_resize(p, old, n)) {
-		if (n > old && !pagemap_cover(p, n)) {
-			os_resize(p, n, old);
+	if (n == old || arn_os_resize(p, old, n)) {
+		if (n > old && !arn_pagemap_cover(p, n)) {
+			arn_os_resize(p, n, old);
 			p = NULL;
 		}
 	} else {
 		p = may_move && n > old ? move_to_fresh(r, n) : NULL;
 	}
 	if (p != NULL) {
-		pagemap_set((void *)r->base, 1, 0, 0, NULL);
+		arn_pagemap_set((void *)r->base, 1, 0, 0, NULL);
 		account_used(old, false);
-		pages_account_map(old, false);
+		arn_pages_account_map(old, false);
 		r->slack_kib = 0;
 		if (r->base != (uintptr_t)p)
 			r->split = false;
 		r->base = (uintptr_t)p;
 		r->size = n;
 		account_used(n, true);
-		pages_account_map(n, true);
+		arn_pages_account_map(n, true);
 		if (n > old)
 			want_huge_pages(r);
-		pagemap_set(p, 1, INFO_HUGE | r->owner << INFO_CLASS_BITS, 0, r);
-		pages_settle();
+		arn_pagemap_set(p, 1, INFO_HUGE | r->owner << INFO_CLASS_BITS, 0, r);
+		arn_pages_settle();
 	}
 	lock_drop(&arn_pages_lock);
 	return p != NULL;
 }
 
-void huge_fork_child(void)
+void arn_huge_fork_child(void)
 {
 	struct run **lists[] = {&arn_huge_live, &arn_huge_cached};
 

@@ -21,13 +21,13 @@
 
 static struct lock boot_lock;
 static _Atomic bool booted;
-static bool constructed;   /* libc is ready */
+static bool constructed; /* libc is ready */
 static bool fork_watched;
 
 /* A process that never allocates has nothing to mend in its children, and saves the page faults. */
 static void watch_fork(void)
 {
-	lock_watch_set(arn_fork_child);
+	arn_lock_watch_set(arn_fork_child);
 	if (!fork_watched)
 		fork_watched = pthread_atfork(NULL, NULL, arn_fork_child) == 0;
 }
@@ -42,8 +42,8 @@ bool arn_boot(void)
 	lock_take(&boot_lock);
 	ok = atomic_load_explicit(&booted, memory_order_relaxed);
 	if (!ok) {
-		os_init();
-		ok = pages_boot();
+		arn_os_init();
+		ok = arn_pages_boot();
 		if (constructed)
 			watch_fork();
 		atomic_store_explicit(&booted, ok, memory_order_release);
@@ -68,10 +68,10 @@ static const char *env_value(char **envp, const char *name)
 
 __attribute__((constructor)) static void begin(void)
 {
-	const char *text = os_is_secure() ? NULL : env_value(environ, "ARENA_OPTIONS");
+	const char *text = arn_os_is_secure() ? NULL : env_value(environ, "ARENA_OPTIONS");
 
 	if (text != NULL)
-		options_parse(text);
+		arn_options_parse(text);
 	constructed = true;
 	if (atomic_load_explicit(&booted, memory_order_relaxed))
 		watch_fork();

@@ -22,14 +22,14 @@ static inline void relax(void)
 static _Atomic uint32_t *_Atomic watch_word;
 static void (*_Atomic watch_repair)(void);
 
-void lock_watch_begin(void)
+void arn_lock_watch_begin(void)
 {
 	_Atomic uint32_t *word = atomic_load_explicit(&watch_word, memory_order_relaxed);
 
 	if (word == NULL) {
-		word = os_map(NULL, os_page_bytes());
+		word = arn_os_map(NULL, arn_os_page_bytes());
 		/* A sandbox or an old kernel may refuse: then nothing is watched. */
-		if (word == NULL || !os_wipe_on_fork(word, os_page_bytes()))
+		if (word == NULL || !arn_os_wipe_on_fork(word, arn_os_page_bytes()))
 			return;
 	}
 	atomic_store_explicit(word, 1, memory_order_relaxed);
@@ -37,7 +37,7 @@ void lock_watch_begin(void)
 	atomic_store_explicit(&watch_word, word, memory_order_release);
 }
 
-void lock_watch_set(void (*repair)(void))
+void arn_lock_watch_set(void (*repair)(void))
 {
 	atomic_store_explicit(&watch_repair, repair, memory_order_relaxed);
 }
@@ -61,10 +61,10 @@ ARN_SLOW void arn_lock_take_slow(struct lock *l)
 	}
 	repair_if_forked();
 	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0)
-		os_futex_wait(&l->word, 2);
+		arn_os_futex_wait(&l->word, 2);
 }
 
 ARN_SLOW void arn_lock_wake_slow(struct lock *l)
 {
-	os_futex_wake(&l->word);
+	arn_os_futex_wake(&l->word);
 }

@@ -27,8 +27,8 @@ struct lock {
  * vanished thread held would never be free.  Who is about to sleep looks at a word that the kernel
  * wipes in every child, and, if it is gone, has REPAIR reset all locks first.  Watching begins with
  * the second thread: a process with one has nobody to vanish. */
-void lock_watch_begin(void);
-void lock_watch_set(void (*repair)(void));
+void arn_lock_watch_begin(void);
+void arn_lock_watch_set(void (*repair)(void));
 
 void arn_lock_take_slow(struct lock *l);
 void arn_lock_wake_slow(struct lock *l);

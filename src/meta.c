@@ -25,7 +25,7 @@ static char *cursor = boot;
 static size_t left = BOOT_BYTES;
 size_t arn_meta_mapped = BOOT_BYTES, arn_meta_used;
 
-void meta_give(void *p, size_t n)
+void arn_meta_give(void *p, size_t n)
 {
 	lock_take(&meta_lock);
 	arn_meta_mapped += n;
@@ -39,16 +39,16 @@ void meta_give(void *p, size_t n)
 
 static bool new_block(size_t need)
 {
-	size_t n = bits_round_up(arn_meta_mapped / 8, os_page_bytes());
+	size_t n = bits_round_up(arn_meta_mapped / 8, arn_os_page_bytes());
 	char *p;
 
 	n = n < BLOCK_MIN ? BLOCK_MIN : n > BLOCK_MAX ? BLOCK_MAX : n;
 	if (n < need)
-		n = bits_round_up(need, os_page_bytes());
-	p = os_map(NULL, n);
+		n = bits_round_up(need, arn_os_page_bytes());
+	p = arn_os_map(NULL, n);
 	if (p == NULL) {
-		n = bits_round_up(need, os_page_bytes());
-		p = os_map(NULL, n);
+		n = bits_round_up(need, arn_os_page_bytes());
+		p = arn_os_map(NULL, n);
 		if (p == NULL)
 			return false;
 	}
@@ -62,7 +62,7 @@ static bool new_block(size_t need)
 	return true;
 }
 
-void *meta_get(unsigned kind, size_t lines)
+void *arn_meta_get(unsigned kind, size_t lines)
 {
 	size_t n = lines * ARN_CACHE_LINE;
 	void *slot;
@@ -83,7 +83,7 @@ void *meta_get(unsigned kind, size_t lines)
 	return slot;
 }
 
-void meta_put(unsigned kind, void *slot)
+void arn_meta_put(unsigned kind, void *slot)
 {
 	lock_take(&meta_lock);
 	*(void **)slot = free_slots[kind];
@@ -92,7 +92,7 @@ void meta_put(unsigned kind, void *slot)
 	lock_drop(&meta_lock);
 }
 
-void meta_fork_child(void)
+void arn_meta_fork_child(void)
 {
 	lock_reset(&meta_lock);
 	/* Caught between `left -= n` and `cursor += n`: the end is still right when both move, so

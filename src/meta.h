@@ -29,16 +29,16 @@ enum meta_kind {
 };
 
 /* A slot of LINES cache lines; KIND and LINES always go together.  NULL: out of memory. */
-void *meta_get(unsigned kind, size_t lines);
-void meta_put(unsigned kind, void *slot);
+void *arn_meta_get(unsigned kind, size_t lines);
+void arn_meta_put(unsigned kind, void *slot);
 
 /* Adds [p, p + n) to what slots are cut from. */
-void meta_give(void *p, size_t n);
+void arn_meta_give(void *p, size_t n);
 
 /* Bytes of all blocks, and bytes cut so far. */
 extern size_t arn_meta_mapped ARN_HIDDEN, arn_meta_used ARN_HIDDEN;
 
 /* In a forked child. */
-void meta_fork_child(void);
+void arn_meta_fork_child(void);
 
 #endif

@@ -19,7 +19,7 @@ struct row {
 };
 
 static const struct row rows[] = {
-#define OPTION(name, value, lowest, highest, what) \
+#define OPTION(name, value, lowest, highest, what)                                                 \
 	{#name, (lowest), (highest), offsetof(struct options, name)},
 #include "options.def"
 #undef OPTION
@@ -77,7 +77,7 @@ static bool parse_row(const char *s, size_t n)
 	return true;
 }
 
-void options_parse(const char *text)
+void arn_options_parse(const char *text)
 {
 	while (*text != '\0') {
 		size_t n = text_len(text, ',', ',');

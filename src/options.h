@@ -16,6 +16,6 @@ extern struct options arn_options;
 
 /* Parses "name:value,name:value"; a row that is unknown or malformed is named in one warning line
  * and its default stays. */
-void options_parse(const char *text);
+void arn_options_parse(const char *text);
 
 #endif

@@ -2,52 +2,52 @@
  *
  * os.h - the contract with the operating system.  Layer os; no OS #ifdef above it.
  *
- * All sizes and addresses are multiples of os_page_bytes().  Nothing here logs, takes a lock,
+ * All sizes and addresses are multiples of arn_os_page_bytes().  Nothing here logs, takes a lock,
  * touches errno or calls malloc; all of it may be called in a signal handler.  Memory from
- * os_map() is zero.  The system calls are mmap, munmap, mremap, madvise, futex, and, on the way to
- * abort, write: the list in SECURITY.md.
+ * arn_os_map() is zero.  The system calls are mmap, munmap, mremap, madvise, futex, and, on the way
+ * to abort, write: the list in SECURITY.md.
  */
 #ifndef ARN_OS_H
 #define ARN_OS_H
 
 #include "compiler.h"
 
-/* The kernel's page: 4, 16 or 64 KiB.  Valid after os_init(). */
-size_t os_page_bytes(void);
+/* The kernel's page: 4, 16 or 64 KiB.  Valid after arn_os_init(). */
+size_t arn_os_page_bytes(void);
 /* True in a set-user-id program and the like (AT_SECURE): the environment is not to be trusted. */
-bool os_is_secure(void);
-void os_init(void);
+bool arn_os_is_secure(void);
+void arn_os_init(void);
 
 /* Fresh zeroed private memory near HINT (a wish; NULL: anywhere), or NULL. */
-void *os_map(void *hint, size_t n);
+void *arn_os_map(void *hint, size_t n);
 
 /* The same, aligned to ALIGN, a power of two; trims what it mapped too much. */
-void *os_map_aligned(void *hint, size_t n, size_t align);
+void *arn_os_map_aligned(void *hint, size_t n, size_t align);
 
 /* Gives [p, p + n) back.  False when the kernel refuses (ENOMEM at the map count limit, or a
  * sandbox): the range is then still mapped and the caller keeps it. */
-bool os_unmap(void *p, size_t n);
+bool arn_os_unmap(void *p, size_t n);
 
 /* Changes the size of the mapping where it is, or with TO (mapped, NEW_N bytes, ours) moves it
  * there over what TO holds.  False: nothing changed. */
-bool os_resize(void *p, size_t old_n, size_t new_n);
-bool os_move(void *p, size_t old_n, size_t new_n, void *to);
+bool arn_os_resize(void *p, size_t old_n, size_t new_n);
+bool arn_os_move(void *p, size_t old_n, size_t new_n, void *to);
 
 /* Drops the contents at once; the range reads as zero afterwards.  False: contents kept (locked
  * memory, or a sandbox). */
-bool os_purge(void *p, size_t n);
+bool arn_os_purge(void *p, size_t n);
 
 /* The range reads as zero in every forked child.  False: the kernel does not do that. */
-bool os_wipe_on_fork(void *p, size_t n);
+bool arn_os_wipe_on_fork(void *p, size_t n);
 
 /* Asks for huge pages in the range; best effort. */
-void os_want_huge(void *p, size_t n);
+void arn_os_want_huge(void *p, size_t n);
 
 /* Waits while *WORD == EXPECTED (may return early); wakes one waiter. */
-void os_futex_wait(_Atomic uint32_t *word, uint32_t expected);
-void os_futex_wake(_Atomic uint32_t *word);
+void arn_os_futex_wait(_Atomic uint32_t *word, uint32_t expected);
+void arn_os_futex_wake(_Atomic uint32_t *word);
 
 /* Writes to stderr, whole or not at all. */
-void os_write_err(const char *s, size_t n);
+void arn_os_write_err(const char *s, size_t n);
 
 #endif

@@ -91,7 +91,7 @@ static bool is_refusal(long ret)
 	return ret == -EPERM || ret == -ENOSYS;
 }
 
-void os_init(void)
+void arn_os_init(void)
 {
 	unsigned long n = getauxval(AT_PAGESZ);
 
@@ -99,17 +99,17 @@ void os_init(void)
 		page_bytes = n;
 }
 
-bool os_is_secure(void)
+bool arn_os_is_secure(void)
 {
 	return getauxval(AT_SECURE) != 0;
 }
 
-size_t os_page_bytes(void)
+size_t arn_os_page_bytes(void)
 {
 	return page_bytes;
 }
 
-void *os_map(void *hint, size_t n)
+void *arn_os_map(void *hint, size_t n)
 {
 	long ret = sys6(SYS_MMAP, (long)hint, (long)n, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -117,28 +117,28 @@ void *os_map(void *hint, size_t n)
 	return is_error(ret) ? NULL : (void *)ret;
 }
 
-void *os_map_aligned(void *hint, size_t n, size_t align)
+void *arn_os_map_aligned(void *hint, size_t n, size_t align)
 {
-	char *p = os_map(hint, n);
+	char *p = arn_os_map(hint, n);
 	uintptr_t start;
 
 	if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
 		return p;
-	if (!os_unmap(p, n))
+	if (!arn_os_unmap(p, n))
 		return NULL;
-	p = os_map(NULL, n + align - page_bytes);
+	p = arn_os_map(NULL, n + align - page_bytes);
 	if (p == NULL)
 		return NULL;
 	start = bits_round_up((uintptr_t)p, align);
 	/* A piece that cannot be cut off costs address space, nothing else. */
 	if (start != (uintptr_t)p)
-		os_unmap(p, start - (uintptr_t)p);
+		arn_os_unmap(p, start - (uintptr_t)p);
 	if ((uintptr_t)p + align - page_bytes != start)
-		os_unmap((void *)(start + n), (uintptr_t)p + align - page_bytes - start);
+		arn_os_unmap((void *)(start + n), (uintptr_t)p + align - page_bytes - start);
 	return (void *)start;
 }
 
-bool os_unmap(void *p, size_t n)
+bool arn_os_unmap(void *p, size_t n)
 {
 	return !is_error(sys6(SYS_munmap, (long)p, (long)n, 0, 0, 0, 0));
 }
@@ -155,12 +155,12 @@ static bool remap(void *p, size_t old_n, size_t new_n, int flags, void *to)
 	return !is_error(ret);
 }
 
-bool os_resize(void *p, size_t old_n, size_t new_n)
+bool arn_os_resize(void *p, size_t old_n, size_t new_n)
 {
 	return remap(p, old_n, new_n, 0, NULL);
 }
 
-bool os_move(void *p, size_t old_n, size_t new_n, void *to)
+bool arn_os_move(void *p, size_t old_n, size_t new_n, void *to)
 {
 	return remap(p, old_n, new_n, MREMAP_MAYMOVE | MREMAP_FIXED, to);
 }
@@ -177,34 +177,34 @@ static bool advise(void *p, size_t n, int advice, _Atomic bool *refused)
 	return !is_error(ret);
 }
 
-bool os_purge(void *p, size_t n)
+bool arn_os_purge(void *p, size_t n)
 {
 	return advise(p, n, MADV_DONTNEED, &purge_refused);
 }
 
-bool os_wipe_on_fork(void *p, size_t n)
+bool arn_os_wipe_on_fork(void *p, size_t n)
 {
 	static _Atomic bool wipe_refused;
 
 	return advise(p, n, MADV_WIPEONFORK, &wipe_refused);
 }
 
-void os_want_huge(void *p, size_t n)
+void arn_os_want_huge(void *p, size_t n)
 {
 	(void)advise(p, n, MADV_HUGEPAGE, &huge_refused);
 }
 
-void os_futex_wait(_Atomic uint32_t *word, uint32_t expected)
+void arn_os_futex_wait(_Atomic uint32_t *word, uint32_t expected)
 {
 	sys6(SYS_FUTEX, (long)word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, (long)expected, 0, 0, 0);
 }
 
-void os_futex_wake(_Atomic uint32_t *word)
+void arn_os_futex_wake(_Atomic uint32_t *word)
 {
 	sys6(SYS_FUTEX, (long)word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, 0, 0, 0);
 }
 
-void os_write_err(const char *s, size_t n)
+void arn_os_write_err(const char *s, size_t n)
 {
 	sys6(SYS_write, STDERR_FILENO, (long)s, (long)n, 0, 0, 0);
 }

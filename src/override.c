@@ -83,7 +83,7 @@ ARN_EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
 
 ARN_EXPORT void *valloc(size_t size)
 {
-	return arn_memalign(os_page_bytes(), size);
+	return arn_memalign(arn_os_page_bytes(), size);
 }
 
 ARN_EXPORT void *pvalloc(size_t size)
@@ -152,12 +152,30 @@ ARN_EXPORT int mallopt(int param, int value)
 	return arn_mallopt(param, value);
 }
 
-#define ROW(name) {#name, (void *)name}
+#define ROW(name)                                                                                  \
+	{                                                                                          \
+#name, (void *)name                                                                \
+	}
 const struct override_name arn_override_names[] = {
-	ROW(malloc),	     ROW(free),		  ROW(calloc),	  ROW(realloc),
-	ROW(reallocarray),   ROW(memalign),	  ROW(aligned_alloc), ROW(posix_memalign),
-	ROW(valloc),	     ROW(pvalloc),	  ROW(cfree),	  ROW(free_sized),
-	ROW(free_aligned_sized), ROW(malloc_usable_size), ROW(malloc_trim), ROW(malloc_stats),
-	ROW(malloc_info),    ROW(mallinfo),	  ROW(mallinfo2), ROW(mallopt),
+	ROW(malloc),
+	ROW(free),
+	ROW(calloc),
+	ROW(realloc),
+	ROW(reallocarray),
+	ROW(memalign),
+	ROW(aligned_alloc),
+	ROW(posix_memalign),
+	ROW(valloc),
+	ROW(pvalloc),
+	ROW(cfree),
+	ROW(free_sized),
+	ROW(free_aligned_sized),
+	ROW(malloc_usable_size),
+	ROW(malloc_trim),
+	ROW(malloc_stats),
+	ROW(malloc_info),
+	ROW(mallinfo),
+	ROW(mallinfo2),
+	ROW(mallopt),
 	{NULL, NULL},
 };

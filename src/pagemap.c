@@ -16,11 +16,11 @@ static size_t mapped;
  * that the first chunk touches one OS page. */
 #define HEADER_AT (2 * KIB)
 
-size_t pagemap_bytes(size_t npages)
+size_t arn_pagemap_bytes(size_t npages)
 {
 	return bits_round_up(npages * sizeof(struct run *) + HEADER_AT + sizeof(struct pagemap) +
 				     npages * sizeof(uint32_t),
-			     os_page_bytes());
+			     arn_os_page_bytes());
 }
 
 static page_info *build(void *mem, uintptr_t end, size_t npages)
@@ -31,7 +31,7 @@ static page_info *build(void *mem, uintptr_t end, size_t npages)
 	h->top = end - QUANTUM;
 	h->span16 = npages << (PAGE_SHIFT - QUANTUM_SHIFT);
 	h->npages = npages;
-	mapped += pagemap_bytes(npages);
+	mapped += arn_pagemap_bytes(npages);
 	return (page_info *)(h + 1);
 }
 
@@ -41,7 +41,7 @@ static void publish(page_info *m)
 	atomic_store_explicit(&arn_pagemap, m, memory_order_release);
 }
 
-void pagemap_init(void *mem, uintptr_t end, size_t npages)
+void arn_pagemap_init(void *mem, uintptr_t end, size_t npages)
 {
 	publish(build(mem, end, npages));
 }
@@ -56,15 +56,14 @@ static void copy_entries(page_info *to, page_info *from, uintptr_t base, size_t 
 		atomic_store_explicit(
 			&to[pagemap_offset(to, (void *)p) >> (PAGE_SHIFT - QUANTUM_SHIFT)], info,
 			memory_order_relaxed);
-		atomic_store_explicit(
-			pagemap_run_slot(to, (void *)p),
-			atomic_load_explicit(pagemap_run_slot(from, (void *)p),
-					     memory_order_relaxed),
-			memory_order_relaxed);
+		atomic_store_explicit(pagemap_run_slot(to, (void *)p),
+				      atomic_load_explicit(pagemap_run_slot(from, (void *)p),
+							   memory_order_relaxed),
+				      memory_order_relaxed);
 	}
 }
 
-bool pagemap_cover(const void *p, size_t n)
+bool arn_pagemap_cover(const void *p, size_t n)
 {
 	page_info *old = pagemap_now(), *m;
 	uintptr_t end = pagemap_header(old)->top + QUANTUM;
@@ -92,7 +91,7 @@ bool pagemap_cover(const void *p, size_t n)
 	to = bits_round_up(to, PAGE_BYTES);
 	if (to < from) /* beyond the end of the address space (32 bits) */
 		to = bits_round_down(~(uintptr_t)0, PAGE_BYTES);
-	mem = os_map(NULL, pagemap_bytes((to - from) >> PAGE_SHIFT));
+	mem = arn_os_map(NULL, arn_pagemap_bytes((to - from) >> PAGE_SHIFT));
 	if (mem == NULL)
 		return false;
 	m = build(mem, to, (to - from) >> PAGE_SHIFT);
@@ -104,20 +103,20 @@ bool pagemap_cover(const void *p, size_t n)
 	return true;
 }
 
-void pagemap_set(const void *p, size_t npages, uint32_t first, uint32_t rest, struct run *r)
+void arn_pagemap_set(const void *p, size_t npages, uint32_t first, uint32_t rest, struct run *r)
 {
 	page_info *m = pagemap_now();
 	uintptr_t i = pagemap_offset(m, (void *)bits_round_down((uintptr_t)p, QUANTUM)) >>
 		      (PAGE_SHIFT - QUANTUM_SHIFT);
 
 	for (size_t k = 0; k < npages; k++, i--) {
-		atomic_store_explicit((struct run *_Atomic *)pagemap_header(m) - 1 - i, r,
+		atomic_store_explicit((struct run * _Atomic *)pagemap_header(m) - 1 - i, r,
 				      memory_order_relaxed);
 		atomic_store_explicit(&m[i], k == 0 ? first : rest, memory_order_relaxed);
 	}
 }
 
-size_t pagemap_mapped(void)
+size_t arn_pagemap_mapped(void)
 {
 	return mapped;
 }

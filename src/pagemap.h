@@ -26,13 +26,13 @@
 #include "run.h"
 #include "tuning.h"
 
-#define INFO_CLASS_BITS 8
+#define INFO_CLASS_BITS  8
 #define INFO_CLASS(info) ((info)&255u)
 #define INFO_OWNER(info) ((info) >> INFO_CLASS_BITS)
 /* Class numbers of pages that hold no small regions. */
 #define INFO_LARGE 253u /* first page of a large block */
 #define INFO_INNER 254u /* another page of a large block */
-#define INFO_HUGE 255u  /* first page of a huge block */
+#define INFO_HUGE  255u /* first page of a huge block */
 
 /* Lies just below info[0]; a window is named by the address of its infos, which saves the fast
  * path an addition. */
@@ -89,7 +89,7 @@ static inline struct run *_Atomic *pagemap_run_slot(page_info *m, const void *p)
 {
 	uintptr_t i = pagemap_offset(m, p) >> (PAGE_SHIFT - QUANTUM_SHIFT);
 
-	return (struct run *_Atomic *)pagemap_header(m) - 1 - i;
+	return (struct run * _Atomic *)pagemap_header(m) - 1 - i;
 }
 
 /* The run of p's page, where p is 16-aligned and in the window; NULL when the page is free. */
@@ -99,13 +99,13 @@ static inline struct run *pagemap_run(const void *p)
 }
 
 /* With pages_lock held.  Makes the window cover [p, p + n); false: out of memory. */
-bool pagemap_cover(const void *p, size_t n);
+bool arn_pagemap_cover(const void *p, size_t n);
 /* Sets the entries of the NPAGES pages from p on; p + npages lies in the window. */
-void pagemap_set(const void *p, size_t npages, uint32_t first, uint32_t rest, struct run *r);
-/* Builds the first window below END inside memory that the caller has mapped: pagemap_bytes()
+void arn_pagemap_set(const void *p, size_t npages, uint32_t first, uint32_t rest, struct run *r);
+/* Builds the first window below END inside memory that the caller has mapped: arn_pagemap_bytes()
  * zero bytes at MEM. */
-size_t pagemap_bytes(size_t npages);
-void pagemap_init(void *mem, uintptr_t end, size_t npages);
-size_t pagemap_mapped(void);
+size_t arn_pagemap_bytes(size_t npages);
+void arn_pagemap_init(void *mem, uintptr_t end, size_t npages);
+size_t arn_pagemap_mapped(void);
 
 #endif

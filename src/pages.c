@@ -174,7 +174,7 @@ static void set_used(struct chunk *c, unsigned at, unsigned n, bool used)
 
 /* ---- chunks ------------------------------------------------------------------------------ */
 
-void pages_account_map(size_t n, bool on)
+void arn_pages_account_map(size_t n, bool on)
 {
 	if (!on) {
 		arn_pages.mapped -= n;
@@ -192,7 +192,7 @@ static struct chunk *chunk_add(uintptr_t base, unsigned npages)
 	for (c = arn_chunks; c != NULL && c->npages != 0; c = c->all_next)
 		;
 	if (c == NULL) {
-		c = meta_get(META_CHUNK, (sizeof *c + ARN_CACHE_LINE - 1) / ARN_CACHE_LINE);
+		c = arn_meta_get(META_CHUNK, (sizeof *c + ARN_CACHE_LINE - 1) / ARN_CACHE_LINE);
 		if (c == NULL)
 			return NULL;
 		c->all_next = arn_chunks;
@@ -209,20 +209,20 @@ static struct chunk *chunk_add(uintptr_t base, unsigned npages)
 	bucket_insert(c);
 	empty_chunks++;
 	arn_pages.nchunks++;
-	pages_account_map((size_t)npages << PAGE_SHIFT, true);
+	arn_pages_account_map((size_t)npages << PAGE_SHIFT, true);
 	return c;
 }
 
-void pages_account_purge(size_t n)
+void arn_pages_account_purge(size_t n)
 {
 	arn_pages.purged += n;
-	promise_gave(n);
+	arn_promise_gave(n);
 }
 
-void pages_account_take(size_t taken, size_t clean)
+void arn_pages_account_take(size_t taken, size_t clean)
 {
-	if (promise_took(taken, clean, arn_pages.dirty, arn_pages.used))
-		pages_settle();
+	if (arn_promise_took(taken, clean, arn_pages.dirty, arn_pages.used))
+		arn_pages_settle();
 }
 
 /* Maps a chunk with a row of NPAGES aligned ones.  While the heap is small, chunks double from the
@@ -244,8 +244,9 @@ static struct chunk *chunk_map(unsigned npages, unsigned align_pages)
 
 		/* Below the last one.  Never a hint above what the kernel gave: on machines with
 		 * 56-bit addresses that would ask for them. */
-		p = os_map_aligned(hint > bytes ? (void *)bits_round_down(hint - bytes, align) : NULL,
-				   bytes, align);
+		p = arn_os_map_aligned(hint > bytes ? (void *)bits_round_down(hint - bytes, align)
+						    : NULL,
+				       bytes, align);
 		if (p != NULL)
 			break;
 		if (want == need || need > CHUNK_PAGES)
@@ -253,24 +254,24 @@ static struct chunk *chunk_map(unsigned npages, unsigned align_pages)
 		want = need;
 	}
 	hint = (uintptr_t)p;
-	c = pagemap_cover(p, (size_t)want << PAGE_SHIFT) ? chunk_add((uintptr_t)p, want) : NULL;
+	c = arn_pagemap_cover(p, (size_t)want << PAGE_SHIFT) ? chunk_add((uintptr_t)p, want) : NULL;
 	if (c == NULL) {
-		os_unmap(p, (size_t)want << PAGE_SHIFT);
+		arn_os_unmap(p, (size_t)want << PAGE_SHIFT);
 		return NULL;
 	}
 	if (want == CHUNK_PAGES && arn_options.thp && arn_pages.used >= HUGE_PAGES_FROM) {
-		os_want_huge(p, CHUNK_BYTES);
+		arn_os_want_huge(p, CHUNK_BYTES);
 		c->huge_pages = true;
 	}
 	return c;
 }
 
-bool pages_boot(void)
+bool arn_pages_boot(void)
 {
 	size_t npages = WINDOW_FIRST >> PAGE_SHIFT;
-	size_t map_bytes = pagemap_bytes(npages);
+	size_t map_bytes = arn_pagemap_bytes(npages);
 	size_t chunk_bytes = (size_t)FIRST_CHUNK_PAGES << PAGE_SHIFT;
-	char *mem = os_map(NULL, map_bytes + chunk_bytes + PAGE_BYTES);
+	char *mem = arn_os_map(NULL, map_bytes + chunk_bytes + PAGE_BYTES);
 	uintptr_t base;
 
 	if (mem == NULL)
@@ -278,7 +279,7 @@ bool pages_boot(void)
 	base = bits_round_up((uintptr_t)mem + map_bytes, PAGE_BYTES);
 	/* Room above for what is mapped into holes between libraries; the rest below, where the
 	 * kernel goes on. */
-	pagemap_init(mem, base + chunk_bytes, npages);
+	arn_pagemap_init(mem, base + chunk_bytes, npages);
 	return chunk_add(base, FIRST_CHUNK_PAGES) != NULL;
 }
 
@@ -287,7 +288,7 @@ static bool purge_row(struct chunk *c, unsigned at, unsigned n)
 {
 	/* Our page may be smaller than the OS page: purge whole OS pages only, and keep the rest
 	 * dirty. */
-	unsigned unit = (unsigned)(os_page_bytes() >> PAGE_SHIFT);
+	unsigned unit = (unsigned)(arn_os_page_bytes() >> PAGE_SHIFT);
 
 	if (unit > 1) {
 		unsigned first = (unsigned)(c->base >> PAGE_SHIFT) + at;
@@ -298,13 +299,13 @@ static bool purge_row(struct chunk *c, unsigned at, unsigned n)
 		at += lead;
 		n = (n - lead) & ~(unit - 1);
 	}
-	if (n == 0 || !os_purge((void *)(c->base + ((uintptr_t)at << PAGE_SHIFT)),
-				(size_t)n << PAGE_SHIFT))
+	if (n == 0 || !arn_os_purge((void *)(c->base + ((uintptr_t)at << PAGE_SHIFT)),
+				    (size_t)n << PAGE_SHIFT))
 		return false;
 	bitmap_fill(c->dirty, at, n, false);
 	c->ndirty -= n;
 	arn_pages.dirty -= (size_t)n << PAGE_SHIFT;
-	pages_account_purge((size_t)n << PAGE_SHIFT);
+	arn_pages_account_purge((size_t)n << PAGE_SHIFT);
 	return true;
 }
 
@@ -337,16 +338,16 @@ static bool chunk_release(struct chunk *c)
 	/* First forget, then unmap: a child forked in between must not find what is gone. */
 	c->npages = 0;
 	atomic_signal_fence(memory_order_seq_cst);
-	if (!os_unmap((void *)c->base, bytes)) {
+	if (!arn_os_unmap((void *)c->base, bytes)) {
 		c->npages = (uint16_t)npages;
 		return false;
 	}
 	bucket_remove(c);
 	lru_remove(c);
 	arn_pages.dirty -= (size_t)c->ndirty << PAGE_SHIFT;
-	pages_account_purge((size_t)c->ndirty << PAGE_SHIFT);
+	arn_pages_account_purge((size_t)c->ndirty << PAGE_SHIFT);
 	arn_pages.nchunks--;
-	pages_account_map(bytes, false);
+	arn_pages_account_map(bytes, false);
 	empty_chunks--;
 	return true;
 }
@@ -354,7 +355,7 @@ static bool chunk_release(struct chunk *c)
 static void give_back(size_t keep)
 {
 	if (arn_pages.dirty > keep)
-		huge_cache_purge(arn_pages.dirty - keep);
+		arn_huge_cache_purge(arn_pages.dirty - keep);
 	while (arn_pages.dirty > keep && lru_head != NULL) {
 		struct chunk *c = lru_head;
 
@@ -363,15 +364,15 @@ static void give_back(size_t keep)
 	}
 }
 
-void pages_settle(void)
+void arn_pages_settle(void)
 {
-	size_t limit = promise_limit(arn_pages.used);
+	size_t limit = arn_promise_limit(arn_pages.used);
 
 	if (unlikely(arn_pages.dirty > limit))
 		give_back(limit - (limit >> PURGE_SLACK_SHIFT));
 }
 
-size_t pages_trim(size_t keep)
+size_t arn_pages_trim(size_t keep)
 {
 	size_t before;
 
@@ -404,7 +405,8 @@ static struct chunk *find_chunk(unsigned n, unsigned align, int *at)
 	return c != NULL && *at >= 0 ? c : NULL;
 }
 
-bool pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t first, uint32_t rest)
+bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t first,
+		   uint32_t rest)
 {
 	struct chunk *c;
 	unsigned dirty;
@@ -425,8 +427,8 @@ bool pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t fi
 	set_used(c, (unsigned)at, npages, true);
 	if (r->state == RUN_LARGE)
 		arn_pages.large += r->size;
-	pagemap_set((void *)r->base, npages, first, rest, r);
-	pages_account_take(r->size, (size_t)(npages - dirty) << PAGE_SHIFT);
+	arn_pagemap_set((void *)r->base, npages, first, rest, r);
+	arn_pages_account_take(r->size, (size_t)(npages - dirty) << PAGE_SHIFT);
 	lock_drop(&arn_pages_lock);
 	return true;
 }
@@ -436,18 +438,18 @@ static unsigned page_in_chunk(const struct run *r)
 	return (unsigned)((r->base - r->chunk->base) >> PAGE_SHIFT);
 }
 
-void pages_put(struct run *r)
+void arn_pages_put(struct run *r)
 {
 	lock_take(&arn_pages_lock);
-	pagemap_set((void *)r->base, r->npages, 0, 0, NULL);
+	arn_pagemap_set((void *)r->base, r->npages, 0, 0, NULL);
 	set_used(r->chunk, page_in_chunk(r), r->npages, false);
 	if (r->state == RUN_LARGE)
 		arn_pages.large -= r->size;
-	pages_settle();
+	arn_pages_settle();
 	lock_drop(&arn_pages_lock);
 }
 
-bool pages_resize(struct run *r, unsigned npages)
+bool arn_pages_resize(struct run *r, unsigned npages)
 {
 	unsigned at = page_in_chunk(r), old = r->npages;
 	struct chunk *c = r->chunk;
@@ -455,14 +457,14 @@ bool pages_resize(struct run *r, unsigned npages)
 
 	lock_take(&arn_pages_lock);
 	if (npages < old) {
-		pagemap_set((char *)r->base + ((size_t)npages << PAGE_SHIFT), old - npages, 0, 0,
-			    NULL);
+		arn_pagemap_set((char *)r->base + ((size_t)npages << PAGE_SHIFT), old - npages, 0,
+				0, NULL);
 		set_used(c, at + npages, old - npages, false);
-		pages_settle();
+		arn_pages_settle();
 	} else if (at + npages <= c->npages &&
 		   bitmap_next(c->used, at + old, at + npages, true) == at + npages) {
 		set_used(c, at + old, npages - old, true);
-		pagemap_set((char *)r->base + r->size, npages - old, INFO_INNER, INFO_INNER, r);
+		arn_pagemap_set((char *)r->base + r->size, npages - old, INFO_INNER, INFO_INNER, r);
 	} else {
 		ok = false;
 	}
@@ -476,7 +478,7 @@ bool pages_resize(struct run *r, unsigned npages)
 	return ok;
 }
 
-bool pages_contain(const void *p)
+bool arn_pages_contain(const void *p)
 {
 	bool found = false;
 
@@ -498,13 +500,13 @@ static void chunk_derive(struct chunk *c)
 	c->largest = (uint16_t)longest_row(c);
 }
 
-void pages_fork_child(void)
+void arn_pages_fork_child(void)
 {
 	size_t used = 0, dirty = 0;
 
 	if (!lock_reset(&arn_pages_lock))
 		return;
-	huge_fork_child();
+	arn_huge_fork_child();
 	lru_head = lru_tail = NULL;
 	empty_chunks = 0;
 	for (unsigned i = 0; i <= CHUNK_PAGES; i++)
@@ -528,7 +530,7 @@ void pages_fork_child(void)
 	arn_pages.dirty = dirty + arn_pages.huge_cached;
 }
 
-bool pages_check(void)
+bool arn_pages_check(void)
 {
 	size_t used = 0, dirty = 0;
 	bool ok = true;

@@ -21,11 +21,11 @@
 #define CHUNK_WORDS (CHUNK_PAGES / WORD_BITS)
 
 struct chunk {
-	struct chunk *all_next;             /* every descriptor ever made; never unlinked */
+	struct chunk *all_next; /* every descriptor ever made; never unlinked */
 	struct chunk *bucket_next, *bucket_prev;
-	struct chunk *lru_next, *lru_prev;  /* chunks with dirty pages, oldest free first */
+	struct chunk *lru_next, *lru_prev; /* chunks with dirty pages, oldest free first */
 	uintptr_t base;
-	uint16_t npages;                    /* 0: descriptor without a mapping */
+	uint16_t npages; /* 0: descriptor without a mapping */
 	uint16_t nfree, ndirty, largest;
 	bool in_lru, huge_pages;
 	uint64_t used[CHUNK_WORDS];
@@ -34,61 +34,61 @@ struct chunk {
 
 /* All under pages_lock; read without it by the reporters. */
 struct pages_state {
-	size_t used;          /* bytes of spans and huge blocks in use */
-	size_t dirty;         /* bytes free but dirty: spans in chunks, cached huge mappings */
-	size_t mapped;        /* bytes of chunks and huge mappings, cached ones too */
-	size_t large;         /* bytes of large blocks in use */
-	size_t huge;          /* bytes of huge blocks in use */
-	size_t huge_cached;   /* part of dirty */
+	size_t used;        /* bytes of spans and huge blocks in use */
+	size_t dirty;       /* bytes free but dirty: spans in chunks, cached huge mappings */
+	size_t mapped;      /* bytes of chunks and huge mappings, cached ones too */
+	size_t large;       /* bytes of large blocks in use */
+	size_t huge;        /* bytes of huge blocks in use */
+	size_t huge_cached; /* part of dirty */
 	size_t peak_used, peak_mapped;
-	size_t purged;        /* bytes given back since the start, by madvise or munmap */
+	size_t purged; /* bytes given back since the start, by madvise or munmap */
 	size_t nchunks, nhuge;
 };
 extern struct lock arn_pages_lock;
 extern struct pages_state arn_pages;
 
 /* Builds the first window, metadata block and chunk in one mapping.  Called once. */
-bool pages_boot(void);
+bool arn_pages_boot(void);
 
 /* A span of NPAGES (<= LARGE_MAX_PAGES) whose first page is aligned to ALIGN_PAGES pages (a power
  * of two).  Fills r->base, chunk, npages, size, zero, and the page map with FIRST and REST. */
-bool pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t first,
-	       uint32_t rest);
+bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t first,
+		   uint32_t rest);
 /* Gives the span of R back and clears its page map.  The slot stays the caller's. */
-void pages_put(struct run *r);
+void arn_pages_put(struct run *r);
 /* Changes a large block's length in place; false: nothing changed. */
-bool pages_resize(struct run *r, unsigned npages);
+bool arn_pages_resize(struct run *r, unsigned npages);
 
 /* A block of SIZE bytes (> LARGE_MAX) with a mapping of its own, aligned to ALIGN; or NULL.
  * SPARSE: it may be written in few places (calloc), so no huge pages. */
-struct run *huge_get(size_t size, size_t align, uint32_t owner, bool sparse);
+struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse);
 /* Gives the block back; R is gone afterwards. */
-void huge_put(struct run *r);
+void arn_huge_put(struct run *r);
 /* In place, or by moving the mapping; r->base may change.  False: nothing changed. */
-bool huge_resize(struct run *r, size_t size, bool may_move);
+bool arn_huge_resize(struct run *r, size_t size, bool may_move);
 
 /* Gives free pages back until at most KEEP dirty bytes are left; returns bytes given back. */
-size_t pages_trim(size_t keep);
+size_t arn_pages_trim(size_t keep);
 
 /* For walkers: chunk descriptors by all_next, never freed; huge blocks by next. */
 extern struct chunk *arn_chunks ARN_HIDDEN;
 extern struct run *arn_huge_live ARN_HIDDEN, *arn_huge_cached ARN_HIDDEN;
 
 /* Whether P lies in a page of a chunk (used or free). */
-bool pages_contain(const void *p);
+bool arn_pages_contain(const void *p);
 
 /* Internal to the layer, with pages_lock held. */
-void pages_settle(void);                    /* restores the promise */
-void huge_cache_purge(size_t need);         /* frees about NEED bytes of cached mappings */
-void huge_fork_child(void);
-void pages_account_map(size_t n, bool on);
-void pages_account_purge(size_t n);
-void pages_account_take(size_t taken, size_t clean);
+void arn_pages_settle(void);            /* restores the promise */
+void arn_huge_cache_purge(size_t need); /* frees about NEED bytes of cached mappings */
+void arn_huge_fork_child(void);
+void arn_pages_account_map(size_t n, bool on);
+void arn_pages_account_purge(size_t n);
+void arn_pages_account_take(size_t taken, size_t clean);
 
 /* In a forked child: resets the lock and, if it was held, derives everything again. */
-void pages_fork_child(void);
+void arn_pages_fork_child(void);
 
 /* The invariants above, for every chunk; false: broken. */
-bool pages_check(void);
+bool arn_pages_check(void);
 
 #endif

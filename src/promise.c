@@ -12,12 +12,12 @@ static size_t given;       /* bytes given back in this epoch and not yet regrett
 static size_t taken_epoch; /* bytes taken in this epoch */
 static size_t dirty_min;   /* fewest dirty bytes in this epoch */
 
-size_t promise_limit(size_t used)
+size_t arn_promise_limit(size_t used)
 {
 	return (used >> DIRTY_SHIFT) + arn_options.dirty_kib * KIB + extra;
 }
 
-bool promise_took(size_t taken, size_t clean, size_t dirty, size_t used)
+bool arn_promise_took(size_t taken, size_t clean, size_t dirty, size_t used)
 {
 	size_t regret = clean < given ? clean : given;
 
@@ -26,7 +26,7 @@ bool promise_took(size_t taken, size_t clean, size_t dirty, size_t used)
 	if (dirty < dirty_min)
 		dirty_min = dirty;
 	taken_epoch += taken;
-	if (taken_epoch < EPOCH_LIMITS * promise_limit(used))
+	if (taken_epoch < EPOCH_LIMITS * arn_promise_limit(used))
 		return false;
 	extra -= (dirty_min < extra ? dirty_min : extra) / EPOCH_DECAY;
 	dirty_min = dirty;
@@ -34,7 +34,7 @@ bool promise_took(size_t taken, size_t clean, size_t dirty, size_t used)
 	return true;
 }
 
-void promise_gave(size_t n)
+void arn_promise_gave(size_t n)
 {
 	given += n;
 }

@@ -9,21 +9,21 @@
  * extra follows what the program does, without a clock.  It is 0 until memory that was given back
  * turns out to be wanted again: each byte taken fresh from the kernel that was given back before in
  * the same epoch is regretted, and added.  An epoch ends when the program has taken sixteen times
- * the limit; what then lay dirty through all of it was wanted by nobody, and a quarter of it is taken off.  So a
- * loop over 64 MiB faults them in twice, not each time, and a program that turns to other work
- * gives them back.
+ * the limit; what then lay dirty through all of it was wanted by nobody, and a quarter of it is
+ * taken off.  So a loop over 64 MiB faults them in twice, not each time, and a program that turns
+ * to other work gives them back.
  */
 #ifndef ARN_PROMISE_H
 #define ARN_PROMISE_H
 
 #include "compiler.h"
 
-size_t promise_limit(size_t used);
+size_t arn_promise_limit(size_t used);
 
 /* TAKEN bytes were handed out, CLEAN of them not resident; DIRTY bytes are dirty now.  True at the
  * end of an epoch: the limit may have fallen. */
-bool promise_took(size_t taken, size_t clean, size_t dirty, size_t used);
+bool arn_promise_took(size_t taken, size_t clean, size_t dirty, size_t used);
 /* N bytes were given back. */
-void promise_gave(size_t n);
+void arn_promise_gave(size_t n);
 
 #endif

@@ -37,15 +37,14 @@ static void push(struct heap *owner, struct run *r)
 
 	do {
 		atomic_store_explicit(&r->remote_next, head, memory_order_relaxed);
-		/* Release pairs with the acquire exchange in heap_collect(). */
-	} while (!atomic_compare_exchange_weak_explicit(&owner->remote_head, &head, r,
-							memory_order_release,
-							memory_order_relaxed));
+		/* Release pairs with the acquire exchange in arn_heap_collect(). */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&owner->remote_head, &head, r, memory_order_release, memory_order_relaxed));
 }
 
 static void queue(struct run *r, uint32_t owner_id)
 {
-	struct heap *owner = owner_id != 0 ? heap_by_id(owner_id) : NULL;
+	struct heap *owner = owner_id != 0 ? arn_heap_by_id(owner_id) : NULL;
 
 	if (owner != NULL &&
 	    atomic_exchange_explicit(&r->remote_queued, 1, memory_order_acq_rel) == 0)
@@ -69,7 +68,7 @@ static bool run_all_free(struct run *r, unsigned w, uint64_t remote)
 static void apply(struct run *r, unsigned w, uint64_t mask)
 {
 	uint32_t owner_id = atomic_load_explicit(&r->owner, memory_order_relaxed);
-	struct heap *owner = heap_by_id(owner_id);
+	struct heap *owner = arn_heap_by_id(owner_id);
 	size_t bytes = bits_popcount(mask) * (size_t)arn_class[r->cls].size;
 	uint64_t old = atomic_fetch_or_explicit(&run_remote(r)[w], mask, memory_order_acq_rel);
 
@@ -77,8 +76,8 @@ static void apply(struct run *r, unsigned w, uint64_t mask)
 		arn_crime(CRIME_DOUBLE_FREE, run_region(r, w * WORD_BITS + bits_ctz(old & mask)));
 	if (old == 0)
 		queue(r, owner_id);
-	/* R may be gone from here on, or serve another: looking is allowed, and a wrong guess costs a
-	 * collection too many.  Heaps stay. */
+	/* R may be gone from here on, or serve another: looking is allowed, and a wrong guess costs
+	 * a collection too many.  Heaps stay. */
 	bytes += atomic_fetch_add_explicit(&owner->remote_bytes, bytes, memory_order_relaxed);
 	if (likely(bytes < HELP_RUNS_BYTES &&
 		   !atomic_load_explicit(&owner->sleeps, memory_order_relaxed)))
@@ -86,12 +85,12 @@ static void apply(struct run *r, unsigned w, uint64_t mask)
 	if ((bytes >= HELP_BYTES || run_all_free(r, w, old | mask)) && owner->kind == HEAP_THREAD &&
 	    lock_try(&owner->lock)) {
 		atomic_store_explicit(&owner->sleeps, true, memory_order_relaxed);
-		heap_collect(owner);
+		arn_heap_collect(owner);
 		lock_drop(&owner->lock);
 	}
 }
 
-void heap_collect(struct heap *h)
+void arn_heap_collect(struct heap *h)
 {
 	/* Acquire pairs with the release in push(). */
 	struct run *r = atomic_exchange_explicit(&h->remote_head, NULL, memory_order_acquire);
@@ -118,7 +117,7 @@ void heap_collect(struct heap *h)
 			if (atomic_load_explicit(word, memory_order_relaxed) == 0)
 				continue;
 			mask = atomic_exchange_explicit(word, 0, memory_order_acq_rel);
-			twice = run_merge(r, w, mask);
+			twice = arn_run_merge(r, w, mask);
 			if (unlikely(twice != 0))
 				arn_crime(CRIME_DOUBLE_FREE,
 					  run_region(r, w * WORD_BITS + bits_ctz(twice)));
@@ -126,7 +125,7 @@ void heap_collect(struct heap *h)
 		}
 		if (n > 0) {
 			h->bins[r->cls].out -= n;
-			heap_run_freed(h, r);
+			arn_heap_run_freed(h, r);
 		}
 	}
 }
@@ -147,7 +146,7 @@ static struct combine_slot *slot_of(struct combine *c, const struct run *r, unsi
 	return &c->slots[((uintptr_t)r / ARN_CACHE_LINE + w) % COMBINE_SLOTS];
 }
 
-void remote_free(struct heap *me, struct run *r, void *p)
+void arn_remote_free(struct heap *me, struct run *r, void *p)
 {
 	int region = run_region_of(r, p);
 	struct combine_slot *s;
@@ -159,7 +158,7 @@ void remote_free(struct heap *me, struct run *r, void *p)
 	w = (unsigned)region / WORD_BITS;
 	bit = 1ull << (region % WORD_BITS);
 	if (me->combine == NULL && me->kind == HEAP_THREAD)
-		me->combine = meta_get(META_COMBINE, sizeof *me->combine / ARN_CACHE_LINE);
+		me->combine = arn_meta_get(META_COMBINE, sizeof *me->combine / ARN_CACHE_LINE);
 	if (me->combine == NULL || me->kind != HEAP_THREAD ||
 	    arn_class[r->cls].size > COMBINE_SIZE_MAX) {
 		apply(r, w, bit);
@@ -183,7 +182,7 @@ void remote_free(struct heap *me, struct run *r, void *p)
 	me->combining = false;
 }
 
-void remote_flush(struct heap *me)
+void arn_remote_flush(struct heap *me)
 {
 	if (me->combine == NULL)
 		return;
@@ -195,7 +194,7 @@ void remote_flush(struct heap *me)
 	me->combining = false;
 }
 
-size_t remote_pending(const struct heap *me)
+size_t arn_remote_pending(const struct heap *me)
 {
 	size_t bytes = 0;
 

@@ -23,10 +23,10 @@
 #include "pagemap.h"
 #include "pages.h"
 
-#define ARN_ROOT_MAGIC 0x616e6572616c6c61ull /* "allarena" in memory on little-endian machines */
+#define ARN_ROOT_MAGIC   0x616e6572616c6c61ull /* "allarena" in memory on little-endian machines */
 #define ARN_ROOT_VERSION 1
-#define ARN_NOTE_NAME "libarena"
-#define ARN_NOTE_TYPE 1
+#define ARN_NOTE_NAME    "libarena"
+#define ARN_NOTE_TYPE    1
 
 struct arn_root {
 	uint64_t magic;
@@ -34,8 +34,8 @@ struct arn_root {
 	uint32_t heap_bytes, run_bytes, chunk_bytes, pages_bytes; /* sizeof of the structs */
 	uint32_t nclasses, page_shift, word_bytes;
 	char library_version[16];
-	struct heap *const *heaps;             /* list by all_next */
-	struct chunk *const *chunks;           /* list by all_next */
+	struct heap *const *heaps;                    /* list by all_next */
+	struct chunk *const *chunks;                  /* list by all_next */
 	struct run *const *huge, *const *huge_cached; /* lists by next */
 	page_info *_Atomic const *pagemap;
 	const struct pages_state *pages;

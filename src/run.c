@@ -7,7 +7,7 @@
 #include "fatal.h"
 #include "pages.h"
 
-struct run *run_new(unsigned cls, unsigned npages, uint32_t owner)
+struct run *arn_run_new(unsigned cls, unsigned npages, uint32_t owner)
 {
 	unsigned nregions = (unsigned)((npages << PAGE_SHIFT) / arn_class[cls].size);
 	uint32_t info = cls | owner << INFO_CLASS_BITS;
@@ -15,7 +15,7 @@ struct run *run_new(unsigned cls, unsigned npages, uint32_t owner)
 
 	if (nregions > RUN_REGIONS_MAX)
 		nregions = RUN_REGIONS_MAX;
-	r = run_slot_get(nregions);
+	r = arn_run_slot_get(nregions);
 	if (r == NULL)
 		return NULL;
 	for (unsigned i = 0; i < r->nwords; i++)
@@ -28,21 +28,21 @@ struct run *run_new(unsigned cls, unsigned npages, uint32_t owner)
 	r->listed = false;
 	r->state = RUN_SMALL;
 	atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
-	if (!pages_get(r, npages, 1, info, info)) {
-		run_slot_put(r);
+	if (!arn_pages_get(r, npages, 1, info, info)) {
+		arn_run_slot_put(r);
 		return NULL;
 	}
 	return r;
 }
 
-void run_release(struct run *r)
+void arn_run_release(struct run *r)
 {
 	ARN_ASSERT(r->state != RUN_SMALL || r->nfree == r->nregions);
-	pages_put(r);
-	run_slot_put(r);
+	arn_pages_put(r);
+	arn_run_slot_put(r);
 }
 
-unsigned run_take(struct run *r, void **end, unsigned want)
+unsigned arn_run_take(struct run *r, void **end, unsigned want)
 {
 	size_t size = arn_class[r->cls].size;
 	unsigned got = 0, w = r->first;
@@ -67,7 +67,7 @@ unsigned run_take(struct run *r, void **end, unsigned want)
 	return got;
 }
 
-uint64_t run_merge(struct run *r, unsigned w, uint64_t mask)
+uint64_t arn_run_merge(struct run *r, unsigned w, uint64_t mask)
 {
 	uint64_t twice = r->bits[w] & mask;
 
@@ -78,14 +78,14 @@ uint64_t run_merge(struct run *r, unsigned w, uint64_t mask)
 	return twice;
 }
 
-bool run_check(const struct run *r)
+bool arn_run_check(const struct run *r)
 {
 	unsigned n = 0, remote = 0;
 	bool ok = true;
 
 	for (unsigned i = 0; i < r->nwords; i++) {
-		uint64_t theirs = atomic_load_explicit(&run_remote((struct run *)r)[i],
-						       memory_order_relaxed);
+		uint64_t theirs =
+			atomic_load_explicit(&run_remote((struct run *)r)[i], memory_order_relaxed);
 
 		n += bits_popcount(r->bits[i]);
 		remote += bits_popcount(theirs);

@@ -13,7 +13,8 @@
  *
  *       region 0   region 1   region 2            nregions-1    unused tail
  *     +----------+----------+----------+-- ... --+-----------+--------------+
- *     ^ base                                                                ^ base + npages * 16 KiB
+ *     ^ base                                                                ^ base + npages * 16
+ * KiB
  *
  * The slot is type-stable.  A thread that set a remote bit may queue the run a moment later, when
  * the slot already serves another heap: so remote_queued and remote_next are never initialised, and
@@ -39,25 +40,25 @@ enum run_state {
 struct run {
 	/* First line: who and where; lists (under the owner's lock, huge: pages_lock). */
 	struct run *next, *prev;
-	struct run *sib_next, *sib_prev;  /* large and huge blocks of a shared heap */
-	struct chunk *chunk;              /* NULL for a huge block */
-	struct run *_Atomic remote_next;  /* link of the queue it is in */
-	_Atomic uint32_t remote_queued;   /* 1 from before the push until after the pop */
-	uint32_t slack_kib;               /* huge: what the mapping has beyond size */
-	size_t size;                      /* large and huge: usable bytes */
+	struct run *sib_next, *sib_prev; /* large and huge blocks of a shared heap */
+	struct chunk *chunk;             /* NULL for a huge block */
+	struct run *_Atomic remote_next; /* link of the queue it is in */
+	_Atomic uint32_t remote_queued;  /* 1 from before the push until after the pop */
+	uint32_t slack_kib;              /* huge: what the mapping has beyond size */
+	size_t size;                     /* large and huge: usable bytes */
 	/* Second line: all that a flush touches, up to 256 regions. */
 	uintptr_t base __attribute__((aligned(ARN_CACHE_LINE)));
-	_Atomic uint32_t owner;           /* heap id; changes only between lives */
+	_Atomic uint32_t owner; /* heap id; changes only between lives */
 	uint16_t nfree;
 	uint16_t nregions;
-	uint16_t first;                   /* no word below this one has a free bit */
+	uint16_t first; /* no word below this one has a free bit */
 	uint8_t cls;
 	uint8_t state;
 	uint8_t nwords;
-	bool listed;                      /* in its bin's list of runs with free regions */
-	bool split;                       /* a huge mapping: cut from the end of the one before it */
-	bool zero;                        /* the span was never written when it was handed out */
-	uint8_t lines;                    /* of this slot */
+	bool listed;   /* in its bin's list of runs with free regions */
+	bool split;    /* a huge mapping: cut from the end of the one before it */
+	bool zero;     /* the span was never written when it was handed out */
+	uint8_t lines; /* of this slot */
 	uint16_t npages;
 	uint64_t bits[];
 };
@@ -78,7 +79,7 @@ static inline unsigned run_lines(unsigned nwords)
 }
 
 /* A slot, or NULL.  It has its lines and nwords; state is RUN_UNUSED. */
-struct run *run_slot_get(unsigned nregions);
-void run_slot_put(struct run *r);
+struct run *arn_run_slot_get(unsigned nregions);
+void arn_run_slot_put(struct run *r);
 
 #endif

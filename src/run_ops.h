@@ -11,16 +11,16 @@
 #include "sizeclass.h"
 
 /* A run of class CLS for heap OWNER, all regions free; NULL: out of memory. */
-struct run *run_new(unsigned cls, unsigned npages, uint32_t owner);
+struct run *arn_run_new(unsigned cls, unsigned npages, uint32_t owner);
 /* Gives the pages and the slot of a run or large block back. */
-void run_release(struct run *r);
+void arn_run_release(struct run *r);
 
 /* Takes up to WANT free regions in address order and stores the k-th lowest at end[-1 - k].
  * Returns how many. */
-unsigned run_take(struct run *r, void **end, unsigned want);
+unsigned arn_run_take(struct run *r, void **end, unsigned want);
 
 /* Marks the regions of MASK in word W free; returns those that were free already (a crime). */
-uint64_t run_merge(struct run *r, unsigned w, uint64_t mask);
+uint64_t arn_run_merge(struct run *r, unsigned w, uint64_t mask);
 
 /* Index of the region that starts at P, or -1: P is inside a region or in the unused tail. */
 static inline int run_region_of(const struct run *r, const void *p)
@@ -37,6 +37,6 @@ static inline void *run_region(const struct run *r, unsigned i)
 }
 
 /* The equations of run.h that can be checked from inside. */
-bool run_check(const struct run *r);
+bool arn_run_check(const struct run *r);
 
 #endif

@@ -4,11 +4,11 @@
  */
 #include "run.h"
 
-struct run *run_slot_get(unsigned nregions)
+struct run *arn_run_slot_get(unsigned nregions)
 {
 	unsigned nwords = (nregions + WORD_BITS - 1) / WORD_BITS;
 	unsigned lines = run_lines(nwords);
-	struct run *r = meta_get(META_RUN + lines, lines);
+	struct run *r = arn_meta_get(META_RUN + lines, lines);
 
 	if (r == NULL)
 		return NULL;
@@ -22,10 +22,10 @@ struct run *run_slot_get(unsigned nregions)
 	return r;
 }
 
-void run_slot_put(struct run *r)
+void arn_run_slot_put(struct run *r)
 {
 	r->state = RUN_UNUSED;
 	/* Relaxed: a late push reads it only to find that it should not have come here. */
 	atomic_store_explicit(&r->owner, 0, memory_order_relaxed);
-	meta_put(META_RUN + r->lines, r);
+	arn_meta_put(META_RUN + r->lines, r);
 }

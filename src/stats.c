@@ -20,8 +20,8 @@
 #include "tcache.h"
 
 struct class_sum {
-	size_t out;     /* regions outside of runs */
-	size_t cached;  /* of these, in tcaches */
+	size_t out;    /* regions outside of runs */
+	size_t cached; /* of these, in tcaches */
 	size_t nruns;
 };
 
@@ -51,10 +51,10 @@ static void sum_all(struct sums *s)
 {
 	*s = (struct sums){.heaps = 0};
 	if (arn_heap->kind == HEAP_THREAD)
-		remote_flush(arn_heap);
+		arn_remote_flush(arn_heap);
 	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
 		if (h->kind != HEAP_LOST && lock_try(&h->lock)) {
-			heap_collect(h);
+			arn_heap_collect(h);
 			lock_drop(&h->lock);
 		}
 		sum_heap(h, s);
@@ -75,7 +75,7 @@ void arn_stats_get(struct amalloc_stats *st)
 		.dirty = arn_pages.dirty,
 		/* The page map has 12 bytes for each page of ours. */
 		.metadata = arn_meta_used + arn_pages.mapped / PAGE_BYTES * 12,
-		.mapped = arn_pages.mapped + arn_meta_mapped + pagemap_mapped(),
+		.mapped = arn_pages.mapped + arn_meta_mapped + arn_pagemap_mapped(),
 		.peak_active = arn_pages.peak_used,
 		.peak_mapped = arn_pages.peak_mapped,
 		.huge = arn_pages.huge,
@@ -97,21 +97,22 @@ void arn_stats_print(void)
 	arn_stats_get(&st);
 	/* One write(2), not stdio: glibc's malloc_stats is no cancellation point. */
 	n = snprintf(text, sizeof text,
-		"Arena 0:\n"
-		"system bytes     = %10zu\n"
-		"in use bytes     = %10zu\n"
-		"Total (incl. mmap):\n"
-		"system bytes     = %10zu\n"
-		"in use bytes     = %10zu\n"
-		"cached bytes     = %10zu\n"
-		"dirty bytes      = %10zu\n"
-		"metadata bytes   = %10zu\n"
-		"max active bytes = %10zu\n"
-		"thread heaps     = %10zu\n",
-		(size_t)(st.active + st.dirty - st.huge), (size_t)(st.live - st.huge),
-		(size_t)(st.active + st.dirty), (size_t)st.live, (size_t)st.cached,
-		(size_t)st.dirty, (size_t)st.metadata, (size_t)st.peak_active, (size_t)st.heaps);
-	os_write_err(text, (size_t)n);
+		     "Arena 0:\n"
+		     "system bytes     = %10zu\n"
+		     "in use bytes     = %10zu\n"
+		     "Total (incl. mmap):\n"
+		     "system bytes     = %10zu\n"
+		     "in use bytes     = %10zu\n"
+		     "cached bytes     = %10zu\n"
+		     "dirty bytes      = %10zu\n"
+		     "metadata bytes   = %10zu\n"
+		     "max active bytes = %10zu\n"
+		     "thread heaps     = %10zu\n",
+		     (size_t)(st.active + st.dirty - st.huge), (size_t)(st.live - st.huge),
+		     (size_t)(st.active + st.dirty), (size_t)st.live, (size_t)st.cached,
+		     (size_t)st.dirty, (size_t)st.metadata, (size_t)st.peak_active,
+		     (size_t)st.heaps);
+	arn_os_write_err(text, (size_t)n);
 }
 
 /* glibc's schema: one heap, its free blocks by size, then the totals. */
@@ -132,7 +133,8 @@ int arn_info(int options, FILE *stream)
 		size_t n = s.cls[c].cached;
 
 		if (n > 0)
-			fprintf(stream, "  <size from=\"%zu\" to=\"%u\" total=\"%zu\" count=\"%zu\"/>\n",
+			fprintf(stream,
+				"  <size from=\"%zu\" to=\"%u\" total=\"%zu\" count=\"%zu\"/>\n",
 				lowest, arn_class[c].size, n * arn_class[c].size, n);
 		lowest = arn_class[c].size + 1;
 		count += n;

@@ -35,13 +35,14 @@ static unsigned cap_max(unsigned cls)
 	return cap_floor(arn_class[cls].cache_max);
 }
 
-/* With h->lock held: a child forked in between leaves the heap alone.  Gives bin CLS an array for CAP pointers with the old contents.  False: no memory, no change. */
+/* With h->lock held: a child forked in between leaves the heap alone.  Gives bin CLS an array for
+ * CAP pointers with the old contents.  False: no memory, no change. */
 static bool array_set(struct heap *h, unsigned cls, unsigned cap)
 {
 	struct bin *b = &h->bins[cls];
 	void **old = b->base;
 	size_t n = tcache_count(h, cls);
-	void **a = meta_get(array_kind(cap), array_lines(cap));
+	void **a = arn_meta_get(array_kind(cap), array_lines(cap));
 
 	if (a == NULL)
 		return false;
@@ -52,7 +53,7 @@ static bool array_set(struct heap *h, unsigned cls, unsigned cap)
 	h->limit[cls] = a + cap;
 	b->base = a;
 	if (old != NULL)
-		meta_put(array_kind(b->cap), old - 1);
+		arn_meta_put(array_kind(b->cap), old - 1);
 	b->cap = (uint16_t)cap;
 	return true;
 }
@@ -78,7 +79,7 @@ static void *refill(struct heap *h, unsigned cls)
 
 	if (b->base == NULL && !array_first(h, cls)) {
 		/* No memory for an array: one region at a time. */
-		heap_take(h, cls, &p + 1, 1);
+		arn_heap_take(h, cls, &p + 1, 1);
 		return p;
 	}
 	want = b->want;
@@ -89,7 +90,7 @@ static void *refill(struct heap *h, unsigned cls)
 	/* A bin that shrank is wanted again. */
 	if (h->limit[cls] < b->base + want)
 		h->limit[cls] = b->base + want;
-	got = heap_take(h, cls, b->base + want, want);
+	got = arn_heap_take(h, cls, b->base + want, want);
 	if (got == 0)
 		return NULL;
 	if (got < want)
@@ -101,7 +102,7 @@ static void *refill(struct heap *h, unsigned cls)
 	return p;
 }
 
-ARN_SLOW void *tcache_refill_slow(struct heap *h, unsigned cls)
+ARN_SLOW void *arn_tcache_refill_slow(struct heap *h, unsigned cls)
 {
 	void *p;
 
@@ -119,7 +120,7 @@ static void flush(struct heap *h, unsigned cls, size_t n)
 	struct bin *b = &h->bins[cls];
 	size_t kept = tcache_count(h, cls) - n;
 
-	heap_give(h, cls, b->base, (unsigned)n);
+	arn_heap_give(h, cls, b->base, (unsigned)n);
 	__builtin_memmove(b->base, b->base + n, kept * sizeof *b->base);
 	h->top[cls] = b->base + kept;
 }
@@ -141,10 +142,10 @@ static size_t scatter(void *const *base, size_t n)
 	return high - low;
 }
 
-/* With h->lock held.  Makes room in a full bin.  A bin grows without a flush while that pins little:
- * its regions lie close together, or so many others of the class are live that their runs stay
- * anyway.  Otherwise the program is giving its memory back, each cached region may be the last one
- * of a run, and the bin shrinks with what is live. */
+/* With h->lock held.  Makes room in a full bin.  A bin grows without a flush while that pins
+ * little: its regions lie close together, or so many others of the class are live that their runs
+ * stay anyway.  Otherwise the program is giving its memory back, each cached region may be the last
+ * one of a run, and the bin shrinks with what is live. */
 static void make_room(struct heap *h, unsigned cls)
 {
 	struct bin *b = &h->bins[cls];
@@ -169,13 +170,13 @@ static void make_room(struct heap *h, unsigned cls)
 	h->limit[cls] = b->base + target;
 }
 
-ARN_SLOW void tcache_overflow_slow(struct heap *h, unsigned cls, void *p)
+ARN_SLOW void arn_tcache_overflow_slow(struct heap *h, unsigned cls, void *p)
 {
 	struct bin *b = &h->bins[cls];
 
 	lock_take(&h->lock);
 	if (b->base == NULL && !array_first(h, cls)) {
-		heap_give(h, cls, &p, 1);
+		arn_heap_give(h, cls, &p, 1);
 		lock_drop(&h->lock);
 		return;
 	}
@@ -188,9 +189,9 @@ ARN_SLOW void tcache_overflow_slow(struct heap *h, unsigned cls, void *p)
 		arn_control_serve_slow();
 }
 
-void tcache_flush_all(struct heap *h)
+void arn_tcache_flush_all(struct heap *h)
 {
-	remote_flush(h);
+	arn_remote_flush(h);
 	lock_take(&h->lock);
 	for (unsigned c = 1; c < NCLASSES; c++) {
 		size_t n = tcache_count(h, c);
@@ -199,6 +200,6 @@ void tcache_flush_all(struct heap *h)
 			flush(h, c, n);
 	}
 	if (atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL)
-		heap_collect(h);
+		arn_heap_collect(h);
 	lock_drop(&h->lock);
 }

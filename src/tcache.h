@@ -9,16 +9,16 @@
 
 /* The calling thread's heap, adopted from the waiting queue or new; a shared heap after the thread
  * has ended its own, or when no heap can be had; NULL only out of memory. */
-struct heap *thread_heap_slow(void);
+struct heap *arn_thread_heap_slow(void);
 
 /* Gives every cached region of H back to its runs, and sends what it has gathered for others.
  * Only the owner. */
-void tcache_flush_all(struct heap *h);
+void arn_tcache_flush_all(struct heap *h);
 
 /* Pops a region of class CLS after a refill, or NULL. */
-void *tcache_refill_slow(struct heap *h, unsigned cls);
+void *arn_tcache_refill_slow(struct heap *h, unsigned cls);
 /* Pushes P into a full bin: grows its array, or flushes the older half first. */
-void tcache_overflow_slow(struct heap *h, unsigned cls, void *p);
+void arn_tcache_overflow_slow(struct heap *h, unsigned cls, void *p);
 
 /* Regions of class CLS in H's tcache; exact for the owner. */
 static inline size_t tcache_count(const struct heap *h, unsigned cls)
@@ -27,13 +27,13 @@ static inline size_t tcache_count(const struct heap *h, unsigned cls)
 }
 
 /* Waits in no lock: see fork.c. */
-void thread_fork_child(void);
+void arn_thread_fork_child(void);
 /* Heaps on the waiting queue. */
-size_t thread_parked(void);
+size_t arn_thread_parked(void);
 
 /* A new shared heap, or NULL; and its end. */
-struct heap *thread_shared_new(void);
-void thread_shared_free(struct heap *h);
-bool thread_is_arena(const struct heap *h);
+struct heap *arn_thread_shared_new(void);
+void arn_thread_shared_free(struct heap *h);
+bool arn_thread_is_arena(const struct heap *h);
 
 #endif

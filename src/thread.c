@@ -22,13 +22,13 @@
 ARN_TLS struct heap *arn_heap = &arn_heap_none;
 
 static struct lock threads_lock;
-static struct heap *queue;    /* parked heaps, last one first */
+static struct heap *queue; /* parked heaps, last one first */
 static size_t queue_n;
-static struct heap *ended;    /* the shared heap of threads that have ended */
+static struct heap *ended; /* the shared heap of threads that have ended */
 static struct heap *shared_free_list;
 static pthread_key_t key;
 static bool key_made;
-static bool orphans;          /* this process was forked; heaps of lost threads are not queued yet */
+static bool orphans; /* this process was forked; heaps of lost threads are not queued yet */
 static struct heap *survivor; /* the heap of the thread that forked */
 
 /* pthread keys have at least four rounds of destructors. */
@@ -66,7 +66,7 @@ static struct heap *adopt(void)
 		h->parked = false;
 		h->rounds = 0;
 	} else {
-		h = heap_new(HEAP_THREAD);
+		h = arn_heap_new(HEAP_THREAD);
 		/* Out of memory: all such threads share one heap, if even that can be had. */
 		if (h == NULL)
 			h = ended;
@@ -95,9 +95,9 @@ static void thread_end(void *arg)
 		return;
 	lock_take(&threads_lock);
 	if (ended == NULL)
-		ended = heap_new(HEAP_SHARED);
+		ended = arn_heap_new(HEAP_SHARED);
 	lock_drop(&threads_lock);
-	tcache_flush_all(h);
+	arn_tcache_flush_all(h);
 	arn_heap = ended != NULL ? ended : &arn_heap_none;
 	park(h);
 }
@@ -109,11 +109,11 @@ static void key_make(void)
 	lock_take(&threads_lock);
 	if (!key_made)
 		key_made = pthread_key_create(&key, thread_end) == 0;
-	lock_watch_begin();
+	arn_lock_watch_begin();
 	lock_drop(&threads_lock);
 }
 
-ARN_SLOW struct heap *thread_heap_slow(void)
+ARN_SLOW struct heap *arn_thread_heap_slow(void)
 {
 	struct heap *h = arn_heap;
 
@@ -126,7 +126,7 @@ ARN_SLOW struct heap *thread_heap_slow(void)
 		return NULL;
 	arn_heap = h;
 	/* The heap is in place before this: pthread_setspecific may call calloc. */
-	if (h->kind == HEAP_THREAD && heap_count() > 1) {
+	if (h->kind == HEAP_THREAD && arn_heap_count() > 1) {
 		if (!key_made)
 			key_make();
 		pthread_setspecific(key, h);
@@ -134,12 +134,12 @@ ARN_SLOW struct heap *thread_heap_slow(void)
 	return h;
 }
 
-size_t thread_parked(void)
+size_t arn_thread_parked(void)
 {
 	return queue_n;
 }
 
-struct heap *thread_shared_new(void)
+struct heap *arn_thread_shared_new(void)
 {
 	struct heap *h;
 
@@ -150,14 +150,14 @@ struct heap *thread_shared_new(void)
 	if (h != NULL)
 		shared_free_list = h->parked_next;
 	else
-		h = heap_new(HEAP_SHARED);
+		h = arn_heap_new(HEAP_SHARED);
 	if (h != NULL)
 		h->parked = false;
 	lock_drop(&threads_lock);
 	return h;
 }
 
-void thread_shared_free(struct heap *h)
+void arn_thread_shared_free(struct heap *h)
 {
 	lock_take(&threads_lock);
 	h->parked = true;
@@ -166,7 +166,7 @@ void thread_shared_free(struct heap *h)
 	lock_drop(&threads_lock);
 }
 
-bool thread_is_arena(const struct heap *h)
+bool arn_thread_is_arena(const struct heap *h)
 {
 	return h != ended && !h->parked;
 }
@@ -174,19 +174,19 @@ bool thread_is_arena(const struct heap *h)
 /* In the child of fork only one thread is left.  Heaps that were at rest wait for adoption; one
  * whose lock was held is in an unknown state and is left alone, but frees into it stay legal.
  * Most children exec at once: nothing is written to a heap at rest, which would copy its page. */
-void thread_fork_child(void)
+void arn_thread_fork_child(void)
 {
 	struct heap *mine = arn_heap;
 
 	lock_reset(&threads_lock);
 	if (key_made)
-		lock_watch_begin();
+		arn_lock_watch_begin();
 	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
 		if (!lock_is_held(&h->lock))
 			continue;
 		lock_reset(&h->lock);
 		if (h->kind == HEAP_SHARED) {
-			heap_renew(h);
+			arn_heap_renew(h);
 		} else if (h->kind == HEAP_THREAD) {
 			/* Also our own, when a signal handler that interrupted malloc forks. */
 			h->kind = HEAP_LOST;
@@ -195,5 +195,5 @@ void thread_fork_child(void)
 		}
 	}
 	survivor = arn_heap;
-	orphans = heap_count() > 1;
+	orphans = arn_heap_count() > 1;
 }

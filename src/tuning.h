@@ -13,13 +13,13 @@
 
 /* Every block is aligned to 16 bytes: glibc does it for every size, and programs rely on it. */
 #define QUANTUM_SHIFT 4
-#define QUANTUM ((size_t)1 << QUANTUM_SHIFT)
+#define QUANTUM       ((size_t)1 << QUANTUM_SHIFT)
 
 /* Sizes to 512 have one class per quantum, so that the class is the size divided by 16: no table,
  * two instructions fewer, and at most 15 bytes lost.  Above, four classes per doubling lose at
  * most a fifth. */
 #define DIRECT_MAX ((size_t)512)
-#define NDIRECT (DIRECT_MAX / QUANTUM)
+#define NDIRECT    (DIRECT_MAX / QUANTUM)
 
 /* Regions to 32 KiB live in runs; larger blocks are spans of pages. */
 #define SMALL_MAX (32 * KIB)
@@ -46,7 +46,7 @@
 
 /* Blocks to 2 MiB are spans inside chunks; larger ones have a mapping of their own.  Half a chunk:
  * two of them fill one. */
-#define LARGE_MAX (CHUNK_BYTES / 2)
+#define LARGE_MAX       (CHUNK_BYTES / 2)
 #define LARGE_MAX_PAGES (LARGE_MAX / PAGE_BYTES)
 
 /* A run has at most 1024 regions: 16 words of bitmap.  Its size doubles with the number of runs
@@ -58,22 +58,23 @@
  * pointers or 256 KiB of regions.  The largest single win of the prototype (-25 to -45% on
  * batches); beyond 2048 no gain was seen. */
 #define TCACHE_CAP_FIRST 32
-#define TCACHE_CAP_MAX 2048
+#define TCACHE_CAP_MAX   2048
 #define TCACHE_BYTES_MAX (256 * KIB)
-#define TCACHE_CAP_MIN 8
+#define TCACHE_CAP_MIN   8
 /* A bin whose regions lie scattered over more than this, while few others of their class are live,
- * may be all that keeps that much memory: 2047 regions in as many runs of 64 KiB would pin 128 MiB. */
+ * may be all that keeps that much memory: 2047 regions in as many runs of 64 KiB would pin 128 MiB.
+ */
 #define TCACHE_PIN_BYTES (1 * MIB)
 
 /* A refill starts at 16 regions and doubles to 128 or 64 KiB. */
-#define REFILL_FIRST 16
-#define REFILL_MAX 128
+#define REFILL_FIRST     16
+#define REFILL_MAX       128
 #define REFILL_BYTES_MAX (64 * KIB)
 
 /* Remote frees are gathered per bitmap word in a direct-mapped table of the freeing thread: 64
  * slots measured 13.8 ns per free, 16 slots 19-22 ns.  Only classes to 1 KiB are gathered, so
  * that a sleeping thread pins at most 64 words of 64 regions. */
-#define COMBINE_SLOTS 64
+#define COMBINE_SLOTS    64
 #define COMBINE_SIZE_MAX (1 * KIB)
 
 /* When a remote freer has given this many bytes to a heap whose owner has not collected, it
@@ -89,7 +90,7 @@
 /* Dirty (free but resident) pages are bounded by an eighth of the pages in use, plus a fixed part,
  * the option dirty_kib, plus up to 60 MiB where the same pages are wanted again and again (with the
  * default of dirty_kib: 64 MiB): see promise.h. */
-#define DIRTY_SHIFT 3
+#define DIRTY_SHIFT     3
 #define DIRTY_EXTRA_MAX (60 * MIB)
 /* An epoch of the promise: so many limits' worth of memory taken that everything that is in use at
  * all has come round. */

@@ -66,8 +66,8 @@ UNIT_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src $(CHECK_CFLAGS)
 UNIT_CFLAGS = $(TEST_COMPILE)
 UNIT_LDADD = libcore.la $(CHECK_LIBS) -lpthread
 # Puts a test between the core and its OS layer: larger pages, forks around each system call.
-UNIT_WRAP = -Wl,--wrap=os_map -Wl,--wrap=os_map_aligned -Wl,--wrap=os_unmap -Wl,--wrap=os_purge \
-	-Wl,--wrap=os_resize -Wl,--wrap=os_move
+UNIT_WRAP = -Wl,--wrap=arn_os_map -Wl,--wrap=arn_os_map_aligned -Wl,--wrap=arn_os_unmap -Wl,--wrap=arn_os_purge \
+	-Wl,--wrap=arn_os_resize -Wl,--wrap=arn_os_move
 EXTRA_DIST += tests/unit/without-check.sh
 
 if HAVE_CHECK
@@ -106,7 +106,7 @@ tests_unit_fork_LDADD = $(UNIT_LDADD)
 tests_unit_ospage_SOURCES = tests/unit/ospage.c tests/unit/unit.h
 tests_unit_ospage_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_ospage_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_ospage_LDFLAGS = $(TEST_LINK) $(UNIT_WRAP) -Wl,--wrap=os_page_bytes
+tests_unit_ospage_LDFLAGS = $(TEST_LINK) $(UNIT_WRAP) -Wl,--wrap=arn_os_page_bytes
 tests_unit_ospage_LDADD = $(UNIT_LDADD)
 else
 TESTS += tests/unit/without-check.sh

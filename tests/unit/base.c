@@ -125,7 +125,7 @@ static void parse_child(void *arg)
 {
 	const struct parse *t = arg;
 
-	options_parse(t->text);
+	arn_options_parse(t->text);
 	_exit(arn_options.dirty_kib == t->dirty_kib && arn_options.thp == t->thp ? 0 : 1);
 }
 

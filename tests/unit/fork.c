@@ -61,10 +61,10 @@ static void child_works(void)
 		abort();
 	pthread_join(t, NULL);
 	arn_trim(0);
-	if (!pages_check())
+	if (!arn_pages_check())
 		abort();
 	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next)
-		if (h->kind != HEAP_LOST && !heap_check(h))
+		if (h->kind != HEAP_LOST && !arn_heap_check(h))
 			abort();
 }
 
@@ -117,7 +117,7 @@ static void with_thread(void (*in)(void), void (*out)(void), void (*child)(void)
 	work(10);
 	for (int i = 0; i < 300; i++)
 		tcache_free(theirs[i]);
-	ck_assert(pages_check());
+	ck_assert(arn_pages_check());
 }
 
 static void rest(void)
@@ -249,8 +249,8 @@ static void *ours;
 
 static void half_a_slot(void)
 {
-	remote_free(arn_heap, pagemap_run(ours), ours);
-	if (remote_pending(arn_heap) == 0)
+	arn_remote_free(arn_heap, pagemap_run(ours), ours);
+	if (arn_remote_pending(arn_heap) == 0)
 		abort();
 	arn_heap->combining = true;
 }
@@ -263,7 +263,7 @@ static void whole_slot(void)
 static void child_drops_table(void)
 {
 	if (heap_of_new_thread() != their_heap || their_heap->combining ||
-	    remote_pending(their_heap) != 0)
+	    arn_remote_pending(their_heap) != 0)
 		abort();
 	child_works();
 }
@@ -464,7 +464,7 @@ START_TEST(fork_without_handlers)
 	if (pid == 0) {
 		work(2);
 		work(3);
-		_exit(pages_check() ? 0 : 1);
+		_exit(arn_pages_check() ? 0 : 1);
 	}
 	REQUIRE_CHILD(pid);
 	work(4);
@@ -508,7 +508,7 @@ START_TEST(fork_in_signal_handler)
 		work(seed);
 	timer_delete(timer);
 	ck_assert_int_eq(failures, 0);
-	ck_assert(pages_check());
+	ck_assert(arn_pages_check());
 }
 END_TEST
 

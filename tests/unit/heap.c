@@ -17,7 +17,7 @@ static struct heap *heap_make(enum heap_kind kind)
 	struct heap *h;
 
 	ck_assert(arn_boot());
-	h = heap_new(kind);
+	h = arn_heap_new(kind);
 	ck_assert_ptr_nonnull(h);
 	return h;
 }
@@ -26,7 +26,7 @@ static void *take_one(struct heap *h, unsigned cls)
 {
 	void *p = NULL;
 
-	REQUIRE(heap_take(h, cls, &p + 1, 1) == 1 && p != NULL);
+	REQUIRE(arn_heap_take(h, cls, &p + 1, 1) == 1 && p != NULL);
 	return p;
 }
 
@@ -47,8 +47,8 @@ START_TEST(heap_ids)
 		ck_assert_uint_eq(h[i]->info, h[i]->id << INFO_CLASS_BITS);
 	}
 	for (int i = 0; i < 1100; i++)
-		ck_assert_ptr_eq(heap_by_id((uint32_t)i + 1), h[i]);
-	ck_assert_uint_eq(heap_count(), 1100);
+		ck_assert_ptr_eq(arn_heap_by_id((uint32_t)i + 1), h[i]);
+	ck_assert_uint_eq(arn_heap_count(), 1100);
 	/* No page's info matches the heap of a thread that has none. */
 	ck_assert_uint_gt(arn_heap_none.info, h[1099]->info);
 }
@@ -74,7 +74,7 @@ START_TEST(heap_against_model)
 			if (want > POOL - n)
 				want = POOL - n;
 			if (want > 0 && unit_random(&seed) & 1) {
-				got = heap_take(h, c, pool + n + want, want);
+				got = arn_heap_take(h, c, pool + n + want, want);
 				REQUIRE(got >= 1 && got <= want);
 				memmove(pool + n, pool + n + want - got, got * sizeof *pool);
 				for (unsigned i = n; i < n + got; i++) {
@@ -97,25 +97,25 @@ START_TEST(heap_against_model)
 					*(uint64_t *)p = 0;
 					((unsigned char *)p)[size - 1] = 0;
 				}
-				heap_give(h, c, pool, got);
+				arn_heap_give(h, c, pool, got);
 				memmove(pool, pool + got, (n - got) * sizeof *pool);
 				n -= got;
 			}
 			REQUIRE(h->bins[c].out == n);
 			if (step % 20 == 0)
-				REQUIRE(heap_check(h));
+				REQUIRE(arn_heap_check(h));
 		}
 		for (unsigned i = 0; i < n; i++) {
 			*(uint64_t *)pool[i] = 0;
 			((unsigned char *)pool[i])[size - 1] = 0;
 		}
-		heap_give(h, c, pool, n);
-		REQUIRE(h->bins[c].out == 0 && heap_check(h));
+		arn_heap_give(h, c, pool, n);
+		REQUIRE(h->bins[c].out == 0 && arn_heap_check(h));
 		REQUIRE(h->bins[c].nruns <= 1);
 	}
-	heap_trim(h);
+	arn_heap_trim(h);
 	ck_assert_uint_eq(arn_pages.used, 0);
-	ck_assert(pages_check());
+	ck_assert(arn_pages_check());
 }
 END_TEST
 
@@ -146,15 +146,15 @@ static void give_twice(void *arg)
 {
 	struct crime *k = arg;
 
-	heap_give(k->h, k->cls, &k->p, 1);
-	heap_give(k->h, k->cls, &k->p, 1);
+	arn_heap_give(k->h, k->cls, &k->p, 1);
+	arn_heap_give(k->h, k->cls, &k->p, 1);
 }
 
 static void give_pair(void *arg)
 {
 	struct crime *k = arg;
 
-	heap_give(k->h, k->cls, (void *[]){k->p, k->p}, 2);
+	arn_heap_give(k->h, k->cls, (void *[]){k->p, k->p}, 2);
 }
 
 static void give_inside(void *arg)
@@ -162,14 +162,14 @@ static void give_inside(void *arg)
 	struct crime *k = arg;
 
 	k->p = (char *)k->p + QUANTUM;
-	heap_give(k->h, k->cls, &k->p, 1);
+	arn_heap_give(k->h, k->cls, &k->p, 1);
 }
 
 static void give_wrong_class(void *arg)
 {
 	struct crime *k = arg;
 
-	heap_give(k->h, k->cls + 1, &k->p, 1);
+	arn_heap_give(k->h, k->cls + 1, &k->p, 1);
 }
 
 static void remote_twice(void *arg)
@@ -177,8 +177,8 @@ static void remote_twice(void *arg)
 	struct crime *k = arg;
 	struct heap *me = heap_make(HEAP_THREAD);
 
-	remote_free(me, pagemap_run(k->p), k->p);
-	remote_free(me, pagemap_run(k->p), k->p);
+	arn_remote_free(me, pagemap_run(k->p), k->p);
+	arn_remote_free(me, pagemap_run(k->p), k->p);
 }
 
 static void remote_twice_sent(void *arg)
@@ -186,10 +186,10 @@ static void remote_twice_sent(void *arg)
 	struct crime *k = arg;
 	struct heap *me = heap_make(HEAP_THREAD);
 
-	remote_free(me, pagemap_run(k->p), k->p);
-	remote_flush(me);
-	remote_free(me, pagemap_run(k->p), k->p);
-	remote_flush(me);
+	arn_remote_free(me, pagemap_run(k->p), k->p);
+	arn_remote_flush(me);
+	arn_remote_free(me, pagemap_run(k->p), k->p);
+	arn_remote_flush(me);
 }
 
 static void remote_and_own(void *arg)
@@ -197,10 +197,10 @@ static void remote_and_own(void *arg)
 	struct crime *k = arg;
 	struct heap *me = heap_make(HEAP_THREAD);
 
-	remote_free(me, pagemap_run(k->p), k->p);
-	remote_flush(me);
-	heap_give(k->h, k->cls, &k->p, 1);
-	heap_collect(k->h);
+	arn_remote_free(me, pagemap_run(k->p), k->p);
+	arn_remote_flush(me);
+	arn_heap_give(k->h, k->cls, &k->p, 1);
+	arn_heap_collect(k->h);
 }
 
 static void remote_inside(void *arg)
@@ -208,7 +208,7 @@ static void remote_inside(void *arg)
 	struct crime *k = arg;
 	struct heap *me = heap_make(HEAP_THREAD);
 
-	remote_free(me, pagemap_run(k->p), (char *)k->p + QUANTUM);
+	arn_remote_free(me, pagemap_run(k->p), (char *)k->p + QUANTUM);
 }
 
 START_TEST(heap_crimes)
@@ -246,24 +246,24 @@ START_TEST(heap_shared_ends_with_all_it_has)
 		for (int i = 0; i < 500; i++) {
 			unsigned c = 1 + (unsigned)(i * 7) % (NCLASSES - 1);
 
-			p[i] = heap_shared_malloc(h, c);
+			p[i] = arn_heap_shared_malloc(h, c);
 			REQUIRE(p[i] != NULL);
 			memset(p[i], i, arn_class[c].size);
 			sum += arn_class[c].size;
 		}
-		ck_assert_uint_eq(heap_shared_live(h), sum);
+		ck_assert_uint_eq(arn_heap_shared_live(h), sum);
 		for (int i = 0; i < 500; i += 2) {
 			struct run *r = pagemap_run(p[i]);
 
 			sum -= arn_class[r->cls].size;
-			heap_shared_free(h, r, p[i]);
+			arn_heap_shared_free(h, r, p[i]);
 		}
-		ck_assert_uint_eq(heap_shared_live(h), sum);
-		ck_assert(heap_check(h));
-		heap_shared_clear(h);
-		ck_assert_uint_eq(heap_shared_live(h), 0);
+		ck_assert_uint_eq(arn_heap_shared_live(h), sum);
+		ck_assert(arn_heap_check(h));
+		arn_heap_shared_clear(h);
+		ck_assert_uint_eq(arn_heap_shared_live(h), 0);
 		ck_assert_uint_eq(arn_pages.used, 0);
-		ck_assert(pages_check());
+		ck_assert(arn_pages_check());
 	}
 }
 END_TEST
@@ -277,29 +277,29 @@ START_TEST(remote_gathers_words)
 	struct run *r;
 	void *p[128];
 
-	ck_assert_uint_eq(heap_take(h, c, p + 128, 128), 128); /* p[127] is the lowest */
+	ck_assert_uint_eq(arn_heap_take(h, c, p + 128, 128), 128); /* p[127] is the lowest */
 	r = pagemap_run(p[127]);
 	for (int i = 0; i < 63; i++)
-		remote_free(me, r, p[127 - i]);
-	ck_assert_uint_eq(remote_pending(me), 63 * 64);
+		arn_remote_free(me, r, p[127 - i]);
+	ck_assert_uint_eq(arn_remote_pending(me), 63 * 64);
 	ck_assert_uint_eq(remote_word(r, 0), 0);
 	ck_assert(!me->combining);
-	remote_free(me, r, p[127 - 63]); /* the word is full */
-	ck_assert_uint_eq(remote_pending(me), 0);
+	arn_remote_free(me, r, p[127 - 63]); /* the word is full */
+	ck_assert_uint_eq(arn_remote_pending(me), 0);
 	ck_assert_uint_eq(remote_word(r, 0), ~0ull);
 	ck_assert_ptr_eq(atomic_load(&h->remote_head), r);
-	remote_free(me, r, p[127 - 64]);
-	remote_flush(me);
+	arn_remote_free(me, r, p[127 - 64]);
+	arn_remote_flush(me);
 	ck_assert_uint_eq(remote_word(r, 1), 1);
 	/* Two words left zero; the run is queued once. */
 	ck_assert_ptr_eq(atomic_load(&h->remote_head), r);
 	ck_assert_ptr_null(atomic_load(&r->remote_next));
 	ck_assert_uint_eq(h->bins[c].out, 128);
-	heap_collect(h);
+	arn_heap_collect(h);
 	ck_assert_uint_eq(h->bins[c].out, 128 - 65);
 	ck_assert_ptr_null(atomic_load(&h->remote_head));
 	ck_assert_uint_eq(atomic_load(&r->remote_queued), 0);
-	ck_assert(heap_check(h));
+	ck_assert(arn_heap_check(h));
 	/* The owner finds them again. */
 	ck_assert_ptr_eq(take_one(h, c), p[127]);
 }
@@ -317,12 +317,12 @@ START_TEST(remote_evicts_by_slot)
 	for (unsigned i = 0; i < 8192; i++) {
 		unsigned k = i * 4099 % 8192;
 
-		remote_free(me, pagemap_run(p[k]), p[k]);
+		arn_remote_free(me, pagemap_run(p[k]), p[k]);
 	}
-	remote_flush(me);
-	heap_collect(h);
+	arn_remote_flush(me);
+	arn_heap_collect(h);
 	ck_assert_uint_eq(h->bins[c].out, 0);
-	heap_trim(h);
+	arn_heap_trim(h);
 	ck_assert_uint_eq(h->bins[c].nruns, 0);
 	for (unsigned k = 1; k < NCLASSES; k++)
 		n += h->bins[k].nruns;
@@ -338,8 +338,8 @@ START_TEST(remote_large_regions_go_at_once)
 	unsigned c = sizeclass_of(COMBINE_SIZE_MAX + 1);
 	void *p = take_one(h, c);
 
-	remote_free(me, pagemap_run(p), p);
-	ck_assert_uint_eq(remote_pending(me), 0);
+	arn_remote_free(me, pagemap_run(p), p);
+	ck_assert_uint_eq(arn_remote_pending(me), 0);
 	ck_assert_ptr_eq(atomic_load(&h->remote_head), pagemap_run(p));
 }
 END_TEST
@@ -356,14 +356,14 @@ START_TEST(remote_late_push)
 
 	p = take_one(a, cls);
 	r = pagemap_run(p);
-	heap_give(a, cls, &p, 1); /* the run goes: its class keeps no empty one */
+	arn_heap_give(a, cls, &p, 1); /* the run goes: its class keeps no empty one */
 	ck_assert_uint_eq(r->state, RUN_UNUSED);
 	/* The push that comes too late. */
 	atomic_store(&r->remote_queued, 1);
 	atomic_store(&r->remote_next, NULL);
 	atomic_store(&a->remote_head, r);
 	/* Collected while the slot is unused: nothing happens. */
-	heap_collect(a);
+	arn_heap_collect(a);
 	ck_assert_uint_eq(atomic_load(&r->remote_queued), 0);
 	ck_assert_ptr_null(atomic_load(&a->remote_head));
 	/* Again, but now another heap has the slot, and a free into it finds the run queued. */
@@ -373,15 +373,15 @@ START_TEST(remote_late_push)
 	again = pagemap_run(q);
 	ck_assert_ptr_eq(again, r);
 	ck_assert_uint_eq(r->owner, c->id);
-	remote_free(me, r, q);
+	arn_remote_free(me, r, q);
 	ck_assert_ptr_null(atomic_load(&c->remote_head));
-	heap_collect(a);
+	arn_heap_collect(a);
 	ck_assert_ptr_eq(atomic_load(&c->remote_head), r);
 	ck_assert_uint_eq(c->bins[cls].out, 1);
-	heap_collect(c);
+	arn_heap_collect(c);
 	ck_assert_uint_eq(c->bins[cls].out, 0);
 	ck_assert_uint_eq(arn_pages.used, 0);
-	ck_assert(heap_check(a) && heap_check(c));
+	ck_assert(arn_heap_check(a) && arn_heap_check(c));
 }
 END_TEST
 
@@ -393,17 +393,17 @@ START_TEST(remote_late_push_of_a_large_block)
 	void *p = take_one(a, cls);
 	struct run *r = pagemap_run(p), *large;
 
-	heap_give(a, cls, &p, 1);
-	large = run_slot_get(0);
+	arn_heap_give(a, cls, &p, 1);
+	large = arn_run_slot_get(0);
 	ck_assert_ptr_eq(large, r);
 	large->state = RUN_LARGE;
-	ck_assert(pages_get(large, 3, 1, INFO_LARGE, INFO_INNER));
+	ck_assert(arn_pages_get(large, 3, 1, INFO_LARGE, INFO_INNER));
 	atomic_store(&r->remote_queued, 1);
 	atomic_store(&a->remote_head, r);
-	heap_collect(a);
+	arn_heap_collect(a);
 	ck_assert_uint_eq(large->size, 3 * PAGE_BYTES);
 	ck_assert_uint_eq(large->state, RUN_LARGE);
-	ck_assert(pages_check());
+	ck_assert(arn_pages_check());
 }
 END_TEST
 
@@ -420,18 +420,18 @@ START_TEST(remote_helps_a_sleeping_owner)
 	used = arn_pages.used;
 	ck_assert_uint_ge(used, 16 * MIB);
 	for (unsigned i = 0; i < 16384; i++)
-		remote_free(me, pagemap_run(p[i]), p[i]);
+		arn_remote_free(me, pagemap_run(p[i]), p[i]);
 	ck_assert_uint_le(arn_pages.used, 2 * HELP_BYTES);
 	/* But not while its owner is busy. */
 	for (unsigned i = 0; i < 16384; i++)
 		p[i] = take_one(h, c);
 	lock_take(&h->lock);
 	for (unsigned i = 0; i < 16384; i++)
-		remote_free(me, pagemap_run(p[i]), p[i]);
+		arn_remote_free(me, pagemap_run(p[i]), p[i]);
 	ck_assert_uint_ge(arn_pages.used, 16 * MIB);
 	lock_drop(&h->lock);
-	remote_flush(me);
-	heap_trim(h);
+	arn_remote_flush(me);
+	arn_heap_trim(h);
 	ck_assert_uint_eq(arn_pages.used, 0);
 }
 END_TEST
@@ -473,18 +473,18 @@ START_TEST(tcache_grows_and_flushes)
 			REQUIRE(h->bins[c].cap <= TCACHE_CAP_MAX);
 		}
 		require_bins(h);
-		REQUIRE(heap_check(h));
+		REQUIRE(arn_heap_check(h));
 		REQUIRE(tcache_count(h, c) <= arn_class[c].cache_max);
 		REQUIRE(tcache_count(h, c) == h->bins[c].out);
 	}
-	tcache_flush_all(h);
+	arn_tcache_flush_all(h);
 	for (unsigned c = 1; c < NCLASSES; c++)
 		ck_assert_uint_eq(h->bins[c].out, 0);
 	lock_take(&h->lock);
-	heap_trim(h);
+	arn_heap_trim(h);
 	lock_drop(&h->lock);
 	ck_assert_uint_eq(arn_pages.used, 0);
-	ck_assert(pages_check());
+	ck_assert(arn_pages_check());
 }
 END_TEST
 

@@ -2,7 +2,7 @@
  *
  * ospage.c - the page layer on kernels with pages of 4, 16 and 64 KiB, simulated: the linker (--wrap)
  * puts the functions below between the core and its OS layer.  They hold the core to the contract of
- * os.h, that all addresses are multiples of os_page_bytes(), and keep the habits of such a kernel:
+ * os.h, that all addresses are multiples of arn_os_page_bytes(), and keep the habits of such a kernel:
  * lengths are rounded up, fresh mappings are aligned.
  */
 #include "unit.h"
@@ -135,13 +135,13 @@ START_TEST(all_sizes)
 		}
 		fill(block[i], bytes[i], (unsigned char)i);
 		if (step % 16 == 0)
-			REQUIRE(pages_check());
+			REQUIRE(arn_pages_check());
 	}
 	for (int i = 0; i < BLOCKS; i++)
 		tcache_free(block[i]);
 	arn_trim(0);
 	ck_assert_uint_gt(purges, 0);
-	ck_assert(pages_check());
+	ck_assert(arn_pages_check());
 	/* What is left lies in OS pages that are partly in use or at the edge of a chunk. */
 	if (page <= PAGE_BYTES)
 		ck_assert_uint_eq(arn_pages.dirty, 0);

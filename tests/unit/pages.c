@@ -17,7 +17,7 @@ static void boot(void)
 	ck_assert(arn_boot());
 }
 
-#define REQUIRE_PROMISE() REQUIRE(arn_pages.dirty <= promise_limit(arn_pages.used))
+#define REQUIRE_PROMISE() REQUIRE(arn_pages.dirty <= arn_promise_limit(arn_pages.used))
 
 /* ---- meta ---------------------------------------------------------------------------------- */
 
@@ -28,7 +28,7 @@ START_TEST(meta_slots)
 	char *first;
 
 	for (int i = 0; i < N; i++) {
-		slot[i] = meta_get(META_RUN + LINES, LINES);
+		slot[i] = arn_meta_get(META_RUN + LINES, LINES);
 		REQUIRE(slot[i] != NULL && (uintptr_t)slot[i] % ARN_CACHE_LINE == 0);
 		for (int k = 0; k < LINES * ARN_CACHE_LINE; k++)
 			REQUIRE(slot[i][k] == 0);
@@ -40,9 +40,9 @@ START_TEST(meta_slots)
 	/* Type-stable: the slot comes back to its own kind only, and holds what it held but for
 	 * the first word. */
 	first = slot[7];
-	meta_put(META_RUN + LINES, first);
-	ck_assert_ptr_ne(meta_get(META_COMBINE, LINES), first);
-	ck_assert_ptr_eq(meta_get(META_RUN + LINES, LINES), first);
+	arn_meta_put(META_RUN + LINES, first);
+	ck_assert_ptr_ne(arn_meta_get(META_COMBINE, LINES), first);
+	ck_assert_ptr_eq(arn_meta_get(META_RUN + LINES, LINES), first);
 	ck_assert_ptr_null(*(void **)(void *)first);
 	for (size_t k = sizeof(void *); k < LINES * ARN_CACHE_LINE; k++)
 		REQUIRE(first[k] == 8);
@@ -54,7 +54,7 @@ END_TEST
 START_TEST(meta_larger_than_a_block)
 {
 	size_t lines = 8 * MIB / ARN_CACHE_LINE; /* above BLOCK_MAX */
-	char *p = meta_get(META_TABLE, lines);
+	char *p = arn_meta_get(META_TABLE, lines);
 
 	ck_assert_ptr_nonnull(p);
 	p[0] = p[8 * MIB - 1] = 1;
@@ -65,11 +65,11 @@ END_TEST
 
 static struct run *span_get(unsigned npages, unsigned align)
 {
-	struct run *r = run_slot_get(0);
+	struct run *r = arn_run_slot_get(0);
 
 	REQUIRE(r != NULL);
 	r->state = RUN_LARGE;
-	REQUIRE(pages_get(r, npages, align, INFO_LARGE, INFO_INNER));
+	REQUIRE(arn_pages_get(r, npages, align, INFO_LARGE, INFO_INNER));
 	return r;
 }
 
@@ -108,7 +108,7 @@ START_TEST(pagemap_foreign)
 	for (unsigned i = 1; i < QUANTUM; i++)
 		ck_assert_uint_eq(pagemap_info(pagemap_now(), (char *)r->base + i), 0);
 	require_entries(r);
-	pages_put(r);
+	arn_pages_put(r);
 	ck_assert_uint_eq(pagemap_info(pagemap_now(), (char *)r->base), 0);
 }
 END_TEST
@@ -126,37 +126,37 @@ START_TEST(pagemap_grows)
 	boot();
 	for (int i = 0; i < 40; i++)
 		r[i] = span_get(1 + (unsigned)i * 3, 1);
-	huge = huge_get(3 * MIB, 1, 0, false);
+	huge = arn_huge_get(3 * MIB, 1, 0, false);
 	ck_assert_ptr_nonnull(huge);
 	base = r[0]->base;
 	for (unsigned i = 0; i < n; i++) {
 		char *p = (char *)(base + (uintptr_t)(gib[i] * (int64_t)GIB));
 		page_info *m;
 
-		ck_assert(pagemap_cover(p, 5 * PAGE_BYTES));
+		ck_assert(arn_pagemap_cover(p, 5 * PAGE_BYTES));
 		m = pagemap_now();
 		ck_assert(pagemap_covers(m, pagemap_offset(m, p)));
 		ck_assert(pagemap_covers(m, pagemap_offset(m, p + 5 * PAGE_BYTES - QUANTUM)));
 		ck_assert_uint_eq(pagemap_info(m, p), 0);
-		pagemap_set(p, 5, 0x1234, 0x5678, r[1]);
+		arn_pagemap_set(p, 5, 0x1234, 0x5678, r[1]);
 		ck_assert_uint_eq(pagemap_info(m, p), 0x1234);
 		ck_assert_uint_eq(pagemap_info(m, p + 4 * PAGE_BYTES), 0x5678);
 		ck_assert_ptr_eq(pagemap_run(p + 2 * PAGE_BYTES), r[1]);
-		pagemap_set(p, 5, 0, 0, NULL);
+		arn_pagemap_set(p, 5, 0, 0, NULL);
 		for (int k = 0; k < 40; k++)
 			require_entries(r[k]);
 		ck_assert_ptr_eq(pagemap_run((void *)huge->base), huge);
 		ck_assert_uint_eq(INFO_CLASS(pagemap_info(m, (void *)huge->base)), INFO_HUGE);
 		/* What is covered is not covered anew. */
-		before = pagemap_mapped();
-		ck_assert(pagemap_cover(p, 5 * PAGE_BYTES));
-		ck_assert(pagemap_cover((void *)base, 1));
-		ck_assert_uint_eq(pagemap_mapped(), before);
+		before = arn_pagemap_mapped();
+		ck_assert(arn_pagemap_cover(p, 5 * PAGE_BYTES));
+		ck_assert(arn_pagemap_cover((void *)base, 1));
+		ck_assert_uint_eq(arn_pagemap_mapped(), before);
 	}
 	for (int i = 0; i < 40; i++)
-		pages_put(r[i]);
-	huge_put(huge);
-	ck_assert(pages_check());
+		arn_pages_put(r[i]);
+	arn_huge_put(huge);
+	ck_assert(arn_pages_check());
 }
 END_TEST
 
@@ -165,12 +165,12 @@ START_TEST(pagemap_entries_of_a_run)
 	struct run *r;
 
 	boot();
-	r = run_new(5, arn_class[5].run_max, 77);
+	r = arn_run_new(5, arn_class[5].run_max, 77);
 	ck_assert_ptr_nonnull(r);
 	for (unsigned i = 0; i < r->npages; i++)
 		ck_assert_uint_eq(pagemap_info(pagemap_now(), (char *)r->base + i * PAGE_BYTES),
 				  5 | 77u << INFO_CLASS_BITS);
-	run_release(r);
+	arn_run_release(r);
 }
 END_TEST
 
@@ -216,7 +216,7 @@ static void require_states(struct run *const *span)
 	for (int i = 0; i < SPANS; i++)
 		used += span[i] != NULL ? span[i]->size : 0;
 	REQUIRE(arn_pages.used == used && arn_pages.large == used);
-	REQUIRE(pages_check());
+	REQUIRE(arn_pages_check());
 	REQUIRE_PROMISE();
 }
 
@@ -241,7 +241,7 @@ START_TEST(pages_against_model)
 			mark(span[i], 0, (unsigned char)(i + 1));
 		} else if (unit_random(&seed) % 3 == 0) {
 			old = span[i]->npages;
-			if (pages_resize(span[i], n)) {
+			if (arn_pages_resize(span[i], n)) {
 				REQUIRE(span[i]->npages == n && span[i]->size == n * PAGE_BYTES);
 				require_mark(span[i], n < old ? n : old, (unsigned char)(i + 1));
 				mark(span[i], old < n ? old : n, (unsigned char)(i + 1));
@@ -252,20 +252,20 @@ START_TEST(pages_against_model)
 		} else {
 			require_mark(span[i], span[i]->npages, (unsigned char)(i + 1));
 			require_entries(span[i]);
-			pages_put(span[i]);
+			arn_pages_put(span[i]);
 			REQUIRE(pagemap_info(pagemap_now(), (void *)span[i]->base) == 0);
-			run_slot_put(span[i]);
+			arn_run_slot_put(span[i]);
 			span[i] = NULL;
 		}
 		require_states(span);
 	}
 	for (int i = 0; i < SPANS; i++)
 		if (span[i] != NULL)
-			pages_put(span[i]);
+			arn_pages_put(span[i]);
 	ck_assert_uint_eq(arn_pages.used, 0);
-	pages_trim(0);
+	arn_pages_trim(0);
 	ck_assert_uint_eq(arn_pages.dirty, 0);
-	ck_assert(pages_check());
+	ck_assert(arn_pages_check());
 }
 END_TEST
 
@@ -283,16 +283,16 @@ START_TEST(pages_chunks_go_back)
 	mapped = arn_pages.mapped;
 	ck_assert_uint_ge(mapped, 100 * LARGE_MAX);
 	for (int i = 0; i < 100; i++) {
-		pages_put(r[i]);
+		arn_pages_put(r[i]);
 		REQUIRE_PROMISE();
 	}
 	purged = arn_pages.purged;
-	n = pages_trim(0);
+	n = arn_pages_trim(0);
 	ck_assert_uint_eq(arn_pages.purged - purged, n);
 	ck_assert_uint_eq(arn_pages.dirty, 0);
 	/* Two at most: the one that is kept, and the first one. */
 	ck_assert_uint_le(arn_pages.mapped, 2 * CHUNK_BYTES);
-	ck_assert(pages_check());
+	ck_assert(arn_pages_check());
 }
 END_TEST
 
@@ -309,8 +309,8 @@ START_TEST(pages_purge_is_real)
 	mark(r, 0, 9);
 	mark(neighbour, 0, 8);
 	bytes = r->size;
-	pages_put(r);
-	ck_assert_uint_ge(pages_trim(0), bytes);
+	arn_pages_put(r);
+	ck_assert_uint_ge(arn_pages_trim(0), bytes);
 	ck_assert_int_eq(mincore((void *)r->base, bytes, resident), 0);
 	for (size_t i = 0; i < bytes / (size_t)sysconf(_SC_PAGESIZE); i++)
 		ck_assert_int_eq(resident[i] & 1, 0);
@@ -332,15 +332,15 @@ START_TEST(pages_kernel_refuses)
 	mark(r, 0, 9);
 	if (mlock((void *)r->base, r->size) != 0)
 		return; /* RLIMIT_MEMLOCK is below 64 KiB */
-	pages_put(r);
-	ck_assert_uint_eq(pages_trim(0), 0);
+	arn_pages_put(r);
+	ck_assert_uint_eq(arn_pages_trim(0), 0);
 	ck_assert_uint_ge(arn_pages.dirty, 4 * PAGE_BYTES);
-	ck_assert(pages_check());
+	ck_assert(arn_pages_check());
 	r = span_get(4, 1);
 	ck_assert(!r->zero);
-	pages_put(r);
-	pages_put(neighbour);
-	ck_assert(pages_check());
+	arn_pages_put(r);
+	arn_pages_put(neighbour);
+	ck_assert(arn_pages_check());
 }
 END_TEST
 
@@ -351,12 +351,12 @@ START_TEST(pages_contain_what_is_ours)
 
 	boot();
 	r = span_get(2, 1);
-	ck_assert(pages_contain((void *)r->base));
-	ck_assert(pages_contain((char *)r->base + r->size - 1));
-	pages_put(r);
-	ck_assert(pages_contain((void *)r->base));
-	ck_assert(!pages_contain(&on_stack));
-	ck_assert(!pages_contain(NULL));
+	ck_assert(arn_pages_contain((void *)r->base));
+	ck_assert(arn_pages_contain((char *)r->base + r->size - 1));
+	arn_pages_put(r);
+	ck_assert(arn_pages_contain((void *)r->base));
+	ck_assert(!arn_pages_contain(&on_stack));
+	ck_assert(!arn_pages_contain(NULL));
 }
 END_TEST
 
@@ -364,15 +364,15 @@ END_TEST
 
 #define REQUIRE_STATES() \
 	do { \
-		REQUIRE(pages_check()); \
+		REQUIRE(arn_pages_check()); \
 		REQUIRE_PROMISE(); \
 	} while (0)
 
 static struct run *huge_new(size_t size)
 {
-	struct run *r = huge_get(size, 1, 0, false);
+	struct run *r = arn_huge_get(size, 1, 0, false);
 
-	REQUIRE(r != NULL && r->size >= size && r->base % os_page_bytes() == 0);
+	REQUIRE(r != NULL && r->size >= size && r->base % arn_os_page_bytes() == 0);
 	REQUIRE(pagemap_run((void *)r->base) == r);
 	REQUIRE_STATES();
 	return r;
@@ -401,14 +401,14 @@ START_TEST(huge_cache_serves_again)
 	ck_assert(r->zero);
 	base = r->base;
 	huge_tag(r, 1);
-	huge_put(r);
+	arn_huge_put(r);
 	ck_assert_uint_eq(arn_pages.huge_cached, 3 * MIB);
 	r = huge_new(3 * MIB);
 	ck_assert_uint_eq(r->base, base);
 	ck_assert(!r->zero);
 	ck_assert_uint_eq(arn_pages.huge_cached, 0);
-	huge_put(r);
-	pages_trim(0);
+	arn_huge_put(r);
+	arn_pages_trim(0);
 	ck_assert_uint_eq(arn_pages.dirty, 0);
 	ck_assert_ptr_null(arn_huge_cached);
 	REQUIRE_STATES();
@@ -425,7 +425,7 @@ START_TEST(huge_cache_splits)
 	front = huge_new(40 * MIB);
 	base = front->base;
 	huge_tag(front, 1);
-	huge_put(front);
+	arn_huge_put(front);
 	front = huge_new(10 * MIB);
 	ck_assert_uint_eq(front->base, base);
 	ck_assert_uint_eq(arn_pages.huge_cached, 40 * MIB - front->size);
@@ -435,8 +435,8 @@ START_TEST(huge_cache_splits)
 	huge_tag(tail, 3);
 	require_huge_tag(front, front->size, 2);
 	require_huge_tag(tail, tail->size, 3);
-	huge_put(tail);
-	huge_put(front);
+	arn_huge_put(tail);
+	arn_huge_put(front);
 	REQUIRE_STATES();
 	ck_assert_uint_eq(arn_pages.huge_cached, 40 * MIB);
 }
@@ -450,12 +450,12 @@ START_TEST(huge_tail_above_the_promise)
 	boot();
 	ballast = huge_new(700 * MIB); /* untouched; it raises the promise */
 	r = huge_new(60 * MIB);
-	huge_put(r);
+	arn_huge_put(r);
 	front = huge_new(3 * MIB);
 	tail = huge_new(57 * MIB);
-	huge_put(ballast);
-	huge_put(front);
-	huge_put(tail);
+	arn_huge_put(ballast);
+	arn_huge_put(front);
+	arn_huge_put(tail);
 	REQUIRE_STATES();
 	for (int i = 0; i < 3; i++) {
 		struct run *a = huge_new(50 * MIB), *b = huge_new(50 * MIB);
@@ -464,8 +464,8 @@ START_TEST(huge_tail_above_the_promise)
 		huge_tag(a, 1);
 		huge_tag(b, 2);
 		require_huge_tag(a, a->size, 1);
-		huge_put(a);
-		huge_put(b);
+		arn_huge_put(a);
+		arn_huge_put(b);
 	}
 	REQUIRE_STATES();
 }
@@ -478,7 +478,7 @@ START_TEST(huge_grows_from_cache)
 	boot();
 	r = huge_new(3 * MIB);
 	huge_tag(r, 1);
-	huge_put(r);
+	arn_huge_put(r);
 	r = huge_new(5 * MIB);
 	ck_assert(!r->zero);
 	ck_assert_uint_eq(arn_pages.huge_cached, 0);
@@ -499,7 +499,7 @@ START_TEST(huge_resize_keeps_contents)
 	huge_tag(wall, 6);
 	for (size_t size = 5 * MIB; size <= 80 * MIB; size *= 2) {
 		old = (void *)r->base;
-		ck_assert(huge_resize(r, size, true));
+		ck_assert(arn_huge_resize(r, size, true));
 		ck_assert_uint_eq(r->size, size);
 		ck_assert_ptr_eq(pagemap_run((void *)r->base), r);
 		if ((void *)r->base != old)
@@ -509,7 +509,7 @@ START_TEST(huge_resize_keeps_contents)
 		REQUIRE_STATES();
 	}
 	old = (void *)r->base;
-	ck_assert(huge_resize(r, 3 * MIB, true));
+	ck_assert(arn_huge_resize(r, 3 * MIB, true));
 	ck_assert_ptr_eq((void *)r->base, old);
 	require_huge_tag(r, 3 * MIB, 5);
 	require_huge_tag(wall, wall->size, 6);
@@ -527,9 +527,9 @@ START_TEST(huge_shrink_keeps_the_promise)
 	for (int i = 0; i < 10; i++)
 		r[i] = huge_new(8 * MIB);
 	for (int i = 0; i < 10; i++)
-		huge_put(r[i]);
+		arn_huge_put(r[i]);
 	ck_assert_uint_ge(arn_pages.dirty, 80 * MIB);
-	ck_assert(huge_resize(big, 3 * MIB, true));
+	ck_assert(arn_huge_resize(big, 3 * MIB, true));
 	REQUIRE_STATES();
 }
 END_TEST
@@ -538,17 +538,17 @@ START_TEST(huge_aligned)
 {
 	boot();
 	for (size_t align = 1; align <= 64 * MIB; align *= 2) {
-		struct run *r = huge_get(3 * MIB, align, 0, false);
+		struct run *r = arn_huge_get(3 * MIB, align, 0, false);
 
 		ck_assert_ptr_nonnull(r);
 		ck_assert_uint_eq(r->base & (align - 1), 0);
 		huge_tag(r, 1);
 		REQUIRE_STATES();
 		if (align % 3 == 1)
-			huge_put(r);
+			arn_huge_put(r);
 	}
 	/* More than the address space. */
-	ck_assert_ptr_null(huge_get((size_t)PTRDIFF_MAX / 2, 1, 0, false));
+	ck_assert_ptr_null(arn_huge_get((size_t)PTRDIFF_MAX / 2, 1, 0, false));
 	REQUIRE_STATES();
 }
 END_TEST
@@ -561,11 +561,11 @@ START_TEST(huge_tiny_blocks_have_pages_of_their_own)
 	char *hole;
 
 	boot();
-	tiny = huge_get(1, 8 * MIB, 0, false);
+	tiny = arn_huge_get(1, 8 * MIB, 0, false);
 	ck_assert_ptr_nonnull(tiny);
 	ck_assert_uint_ge(tiny->size, PAGE_BYTES);
 	hole = (char *)tiny->base + tiny->size;
-	next = huge_get(3 * MIB, 1, 0, false);
+	next = arn_huge_get(3 * MIB, 1, 0, false);
 	ck_assert_uint_ne(next->base >> PAGE_SHIFT, tiny->base >> PAGE_SHIFT);
 	(void)hole;
 }
@@ -585,28 +585,28 @@ START_TEST(huge_against_model)
 		size_t align = unit_random(&seed) % 8 ? 1 : MIB << unit_random(&seed) % 4;
 
 		if (r[i] == NULL) {
-			r[i] = huge_get(size, align, 0, false);
+			r[i] = arn_huge_get(size, align, 0, false);
 			REQUIRE(r[i] != NULL && r[i]->base % align == 0 && r[i]->size >= size);
 			if (r[i]->zero)
 				require_huge_tag(r[i], r[i]->size, 0);
 			huge_tag(r[i], (unsigned char)(i + 1));
 		} else if (unit_random(&seed) % 3 == 0) {
 			old = r[i]->size;
-			if (huge_resize(r[i], size, unit_random(&seed) & 1))
+			if (arn_huge_resize(r[i], size, unit_random(&seed) & 1))
 				require_huge_tag(r[i], old < r[i]->size ? old : r[i]->size,
 						 (unsigned char)(i + 1));
 			huge_tag(r[i], (unsigned char)(i + 1));
 		} else {
 			require_huge_tag(r[i], r[i]->size, (unsigned char)(i + 1));
-			huge_put(r[i]);
+			arn_huge_put(r[i]);
 			r[i] = NULL;
 		}
 		REQUIRE_STATES();
 	}
 	for (int i = 0; i < N; i++)
 		if (r[i] != NULL)
-			huge_put(r[i]);
-	pages_trim(0);
+			arn_huge_put(r[i]);
+	arn_pages_trim(0);
 	ck_assert_uint_eq(arn_pages.huge, 0);
 	ck_assert_uint_eq(arn_pages.huge_cached, 0);
 	REQUIRE_STATES();
@@ -622,20 +622,20 @@ START_TEST(run_every_class)
 	boot();
 	for (unsigned c = 1; c < NCLASSES; c++) {
 		size_t size = arn_class[c].size;
-		struct run *r = run_new(c, arn_class[c].run_max, 1);
+		struct run *r = arn_run_new(c, arn_class[c].run_max, 1);
 		unsigned n, got = 0;
 
-		REQUIRE(r != NULL && run_check(r));
+		REQUIRE(r != NULL && arn_run_check(r));
 		n = r->nregions;
 		REQUIRE(n == r->nfree && n * size <= r->npages * PAGE_BYTES);
 		while (got < n) {
-			unsigned k = run_take(r, p + n - got, 13);
+			unsigned k = arn_run_take(r, p + n - got, 13);
 
 			REQUIRE(k == (n - got < 13 ? n - got : 13));
 			got += k;
-			REQUIRE(r->nfree == n - got && run_check(r));
+			REQUIRE(r->nfree == n - got && arn_run_check(r));
 		}
-		REQUIRE(run_take(r, p + 1, 1) == 0);
+		REQUIRE(arn_run_take(r, p + 1, 1) == 0);
 		for (unsigned i = 0; i < n; i++) {
 			REQUIRE(p[n - 1 - i] == (char *)r->base + i * size); /* address order */
 			REQUIRE(run_region(r, i) == p[n - 1 - i]);
@@ -649,15 +649,15 @@ START_TEST(run_every_class)
 			unsigned left = n - w * WORD_BITS;
 			uint64_t all = bits_low(left < WORD_BITS ? left : WORD_BITS);
 
-			REQUIRE(run_merge(r, w, all & 0x5555555555555555) == 0);
-			REQUIRE(run_merge(r, w, all) == (all & 0x5555555555555555));
-			REQUIRE(run_check(r));
+			REQUIRE(arn_run_merge(r, w, all & 0x5555555555555555) == 0);
+			REQUIRE(arn_run_merge(r, w, all) == (all & 0x5555555555555555));
+			REQUIRE(arn_run_check(r));
 		}
 		REQUIRE(r->nfree == n);
-		run_release(r);
+		arn_run_release(r);
 	}
 	ck_assert_uint_eq(arn_pages.used, 0);
-	ck_assert(pages_check());
+	ck_assert(arn_pages_check());
 }
 END_TEST
 
@@ -668,16 +668,16 @@ START_TEST(run_slots_between_lives)
 	for (int round = 0; round < 4; round++) {
 		for (unsigned c = 1; c < NCLASSES; c++) {
 			for (unsigned n = arn_class[c].run_pages; n <= arn_class[c].run_max; n *= 2) {
-				struct run *r = run_new(c, n, 1);
+				struct run *r = arn_run_new(c, n, 1);
 
-				REQUIRE(r != NULL && run_check(r));
+				REQUIRE(r != NULL && arn_run_check(r));
 				for (unsigned w = 0; w < r->nwords; w++)
 					REQUIRE(run_remote(r)[w] == 0);
-				run_take(r, (void *[RUN_REGIONS_MAX]){NULL} + RUN_REGIONS_MAX,
+				arn_run_take(r, (void *[RUN_REGIONS_MAX]){NULL} + RUN_REGIONS_MAX,
 					 RUN_REGIONS_MAX);
 				for (unsigned i = 0; i < r->nregions; i++)
-					run_merge(r, i / WORD_BITS, 1ull << i % WORD_BITS);
-				run_release(r);
+					arn_run_merge(r, i / WORD_BITS, 1ull << i % WORD_BITS);
+				arn_run_release(r);
 			}
 		}
 	}

@@ -45,9 +45,9 @@ START_TEST(heaps_are_adopted)
 		for (unsigned c = 1; c < NCLASSES; c++)
 			ck_assert_uint_eq(tcache_count(h, c), 0);
 	}
-	ck_assert_uint_eq(thread_parked(), 1);
+	ck_assert_uint_eq(arn_thread_parked(), 1);
 	/* Ours, that one, and the one of threads that have ended. */
-	ck_assert_uint_le(heap_count(), 3);
+	ck_assert_uint_le(arn_heap_count(), 3);
 }
 END_TEST
 
@@ -80,7 +80,7 @@ START_TEST(destructors_allocate)
 		ck_assert_int_eq(pthread_create(&t, NULL, end_late, NULL), 0);
 		pthread_join(t, NULL);
 	}
-	ck_assert_uint_le(heap_count(), 3);
+	ck_assert_uint_le(arn_heap_count(), 3);
 }
 END_TEST
 
@@ -128,7 +128,7 @@ START_TEST(one_heap_one_thread)
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
 	ck_assert_int_eq(collisions, 0);
-	ck_assert_uint_le(heap_count(), THREADS * 3 + 2);
+	ck_assert_uint_le(arn_heap_count(), THREADS * 3 + 2);
 }
 END_TEST
 
@@ -208,13 +208,13 @@ START_TEST(blocks_change_hands)
 	arn_trim(0);
 	arn_trim(0);
 	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
-		ck_assert(heap_check(h));
+		ck_assert(arn_heap_check(h));
 		for (unsigned c = 1; c < NCLASSES; c++)
 			out += h->bins[c].out;
 	}
 	ck_assert_uint_eq(out, 0);
 	ck_assert_uint_eq(arn_pages.used, 0);
-	ck_assert(pages_check());
+	ck_assert(arn_pages_check());
 }
 END_TEST
 
