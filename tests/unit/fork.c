@@ -330,18 +330,18 @@ END_TEST
 static bool fork_at_calls;
 static int forks_made;
 
-void *__wrap_os_map(void *hint, size_t n);
-void *__wrap_os_map_aligned(void *hint, size_t n, size_t align);
-bool __wrap_os_unmap(void *p, size_t n);
-bool __wrap_os_purge(void *p, size_t n);
-bool __wrap_os_resize(void *p, size_t old_n, size_t new_n);
-bool __wrap_os_move(void *p, size_t old_n, size_t new_n, void *to);
-void *__real_os_map(void *hint, size_t n);
-void *__real_os_map_aligned(void *hint, size_t n, size_t align);
-bool __real_os_unmap(void *p, size_t n);
-bool __real_os_purge(void *p, size_t n);
-bool __real_os_resize(void *p, size_t old_n, size_t new_n);
-bool __real_os_move(void *p, size_t old_n, size_t new_n, void *to);
+void *__wrap_arn_os_map(void *hint, size_t n);
+void *__wrap_arn_os_map_aligned(void *hint, size_t n, size_t align);
+bool __wrap_arn_os_unmap(void *p, size_t n);
+bool __wrap_arn_os_purge(void *p, size_t n);
+bool __wrap_arn_os_resize(void *p, size_t old_n, size_t new_n);
+bool __wrap_arn_os_move(void *p, size_t old_n, size_t new_n, void *to);
+void *__real_arn_os_map(void *hint, size_t n);
+void *__real_arn_os_map_aligned(void *hint, size_t n, size_t align);
+bool __real_arn_os_unmap(void *p, size_t n);
+bool __real_arn_os_purge(void *p, size_t n);
+bool __real_arn_os_resize(void *p, size_t old_n, size_t new_n);
+bool __real_arn_os_move(void *p, size_t old_n, size_t new_n, void *to);
 
 /* The child does not return: its caller is the thread that vanished. */
 static void fork_here(void)
@@ -367,34 +367,34 @@ static void fork_here(void)
 	fork_here(); \
 	return result_
 
-void *__wrap_os_map(void *hint, size_t n)
+void *__wrap_arn_os_map(void *hint, size_t n)
 {
-	AROUND(void *, __real_os_map(hint, n));
+	AROUND(void *, __real_arn_os_map(hint, n));
 }
 
-void *__wrap_os_map_aligned(void *hint, size_t n, size_t align)
+void *__wrap_arn_os_map_aligned(void *hint, size_t n, size_t align)
 {
-	AROUND(void *, __real_os_map_aligned(hint, n, align));
+	AROUND(void *, __real_arn_os_map_aligned(hint, n, align));
 }
 
-bool __wrap_os_unmap(void *p, size_t n)
+bool __wrap_arn_os_unmap(void *p, size_t n)
 {
-	AROUND(bool, __real_os_unmap(p, n));
+	AROUND(bool, __real_arn_os_unmap(p, n));
 }
 
-bool __wrap_os_purge(void *p, size_t n)
+bool __wrap_arn_os_purge(void *p, size_t n)
 {
-	AROUND(bool, __real_os_purge(p, n));
+	AROUND(bool, __real_arn_os_purge(p, n));
 }
 
-bool __wrap_os_resize(void *p, size_t old_n, size_t new_n)
+bool __wrap_arn_os_resize(void *p, size_t old_n, size_t new_n)
 {
-	AROUND(bool, __real_os_resize(p, old_n, new_n));
+	AROUND(bool, __real_arn_os_resize(p, old_n, new_n));
 }
 
-bool __wrap_os_move(void *p, size_t old_n, size_t new_n, void *to)
+bool __wrap_arn_os_move(void *p, size_t old_n, size_t new_n, void *to)
 {
-	AROUND(bool, __real_os_move(p, old_n, new_n, to));
+	AROUND(bool, __real_arn_os_move(p, old_n, new_n, to));
 }
 
 START_TEST(forks_at_every_system_call)

@@ -15,18 +15,18 @@
 static size_t page = 4096;
 static unsigned purges;
 
-size_t __wrap_os_page_bytes(void);
-void *__wrap_os_map(void *hint, size_t n);
-void *__wrap_os_map_aligned(void *hint, size_t n, size_t align);
-bool __wrap_os_unmap(void *p, size_t n);
-bool __wrap_os_purge(void *p, size_t n);
-bool __wrap_os_resize(void *p, size_t old_n, size_t new_n);
-bool __wrap_os_move(void *p, size_t old_n, size_t new_n, void *to);
-void *__real_os_map_aligned(void *hint, size_t n, size_t align);
-bool __real_os_unmap(void *p, size_t n);
-bool __real_os_purge(void *p, size_t n);
-bool __real_os_resize(void *p, size_t old_n, size_t new_n);
-bool __real_os_move(void *p, size_t old_n, size_t new_n, void *to);
+size_t __wrap_arn_os_page_bytes(void);
+void *__wrap_arn_os_map(void *hint, size_t n);
+void *__wrap_arn_os_map_aligned(void *hint, size_t n, size_t align);
+bool __wrap_arn_os_unmap(void *p, size_t n);
+bool __wrap_arn_os_purge(void *p, size_t n);
+bool __wrap_arn_os_resize(void *p, size_t old_n, size_t new_n);
+bool __wrap_arn_os_move(void *p, size_t old_n, size_t new_n, void *to);
+void *__real_arn_os_map_aligned(void *hint, size_t n, size_t align);
+bool __real_arn_os_unmap(void *p, size_t n);
+bool __real_arn_os_purge(void *p, size_t n);
+bool __real_arn_os_resize(void *p, size_t old_n, size_t new_n);
+bool __real_arn_os_move(void *p, size_t old_n, size_t new_n, void *to);
 
 static size_t whole(size_t n)
 {
@@ -39,47 +39,47 @@ static void require_page(const void *p)
 		abort();
 }
 
-size_t __wrap_os_page_bytes(void)
+size_t __wrap_arn_os_page_bytes(void)
 {
 	return page;
 }
 
-void *__wrap_os_map(void *hint, size_t n)
+void *__wrap_arn_os_map(void *hint, size_t n)
 {
-	return __real_os_map_aligned(hint, whole(n), page);
+	return __real_arn_os_map_aligned(hint, whole(n), page);
 }
 
-void *__wrap_os_map_aligned(void *hint, size_t n, size_t align)
+void *__wrap_arn_os_map_aligned(void *hint, size_t n, size_t align)
 {
-	return __real_os_map_aligned(hint, whole(n), align > page ? align : page);
+	return __real_arn_os_map_aligned(hint, whole(n), align > page ? align : page);
 }
 
-bool __wrap_os_unmap(void *p, size_t n)
+bool __wrap_arn_os_unmap(void *p, size_t n)
 {
 	require_page(p);
-	return __real_os_unmap(p, whole(n));
+	return __real_arn_os_unmap(p, whole(n));
 }
 
-bool __wrap_os_purge(void *p, size_t n)
+bool __wrap_arn_os_purge(void *p, size_t n)
 {
 	require_page(p);
 	/* madvise rounds the length up too, and would drop what follows: so the core must not. */
 	require_page((char *)p + n);
 	purges++;
-	return __real_os_purge(p, n);
+	return __real_arn_os_purge(p, n);
 }
 
-bool __wrap_os_resize(void *p, size_t old_n, size_t new_n)
+bool __wrap_arn_os_resize(void *p, size_t old_n, size_t new_n)
 {
 	require_page(p);
-	return __real_os_resize(p, whole(old_n), whole(new_n));
+	return __real_arn_os_resize(p, whole(old_n), whole(new_n));
 }
 
-bool __wrap_os_move(void *p, size_t old_n, size_t new_n, void *to)
+bool __wrap_arn_os_move(void *p, size_t old_n, size_t new_n, void *to)
 {
 	require_page(p);
 	require_page(to);
-	return __real_os_move(p, whole(old_n), whole(new_n), to);
+	return __real_arn_os_move(p, whole(old_n), whole(new_n), to);
 }
 
 #define BLOCKS 400

@@ -262,6 +262,34 @@ START_TEST(owner_asleep)
 }
 END_TEST
 
+/* Hazard: each of some thousand cached regions may be the last one of its run and keep all of it. */
+START_TEST(frees_in_random_order)
+{
+	uint64_t seed = 3;
+	size_t before;
+
+	block_bytes = 64;
+	nblocks = 128 * MIB / block_bytes;
+	blocks = mmap(NULL, nblocks * sizeof *blocks, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(blocks, 0, nblocks * sizeof *blocks);
+	before = unit_resident();
+	for (size_t i = 0; i < nblocks; i++) {
+		blocks[i] = tcache_malloc(block_bytes);
+		memset(blocks[i], 1, block_bytes);
+	}
+	for (size_t i = nblocks; i > 0; i--) {
+		size_t k = unit_random(&seed) % i;
+		void *p = blocks[k];
+
+		blocks[k] = blocks[i - 1];
+		tcache_free(p);
+	}
+	/* The promise (4 MiB), the metadata of 128 MiB, and a few runs of 64 KiB. */
+	ck_assert_uint_le(unit_resident() - before, 16 * MIB);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("threads");
@@ -273,6 +301,7 @@ int main(void)
 	unit_add(s, "exchange", blocks_change_hands);
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, owner_asleep, 0, 3);
+	tcase_add_test(tc, frees_in_random_order);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
 }
