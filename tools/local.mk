@@ -6,6 +6,7 @@
 if TOOLS
 include $(srcdir)/tools/arena-preload/local.mk
 dist_man_MANS += man/arena-preload.8
+include $(srcdir)/tools/gdb/local.mk
 if ALLOC_STATS
 include $(srcdir)/tools/alloc-stats/local.mk
 endif

@@ -4,7 +4,8 @@
  * then waits for lines on its input.
  *
  *   layout known     threads, remote frees, large and huge blocks, half of one never written
- *   layout small     a few blocks of many sizes, one large and one huge: a core of few MB
+ *   layout small     a few blocks of many sizes, one large and one huge: a core of few MB; says
+ *                    where some of them are, keeps 50 blocks of 1500 bytes and loses 50
  *   layout puzzle    400 MB, of which half is written
  *   layout sparse    a million small blocks of which seven in eight were freed
  *   layout bulk N    N blocks of 256 bytes, each written
@@ -89,15 +90,33 @@ static void known(void)
 	printf("threads %d\n", WORKERS + 1);
 }
 
+static void *kept[50];
+
+static void __attribute__((noinline)) lose(void)
+{
+	for (int i = 0; i < 50; i++) {
+		kept[i] = written(1500, 1500);
+		strcpy(written(1500, 1500), "lost block");
+	}
+}
+
 static void small_heap(void)
 {
+	static char *live, *freed, *large, *huge;
+
 	for (size_t i = 1; i < 300; i++) {
 		free(written(i * 50, i));
 		written(i * 50, i);
 	}
-	written(100000, 1);
+	lose();
 	free(written(5 << 20, 1));
-	written(3 << 20, 1);
+	live = written(500, 500);
+	freed = written(500, 500);
+	large = written(100000, 1);
+	huge = written(3 << 20, 1);
+	free(freed);
+	printf("pointer live %p\npointer inner %p\npointer freed %p\npointer large %p\n"
+	       "pointer huge %p\n", live, live + 7, freed, large, huge);
 }
 
 static void sparse(void)

@@ -45,4 +45,14 @@ tools_alloc_stats_alloc_stats_LDADD = $(STATS_LIBS) -lm
 
 dist_man_MANS += man/alloc-stats.1
 
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_zshcompletion_DATA = tools/alloc-stats/completion/_alloc-stats
+nodist_bashcompletion_DATA = tools/alloc-stats/completion/alloc-stats
+EXTRA_DIST += tools/alloc-stats/completion/alloc-stats.bash
+CLEANFILES += $(nodist_bashcompletion_DATA)
+# bash-completion looks for a file with the command's own name.
+tools/alloc-stats/completion/alloc-stats: tools/alloc-stats/completion/alloc-stats.bash
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && cp $(srcdir)/tools/alloc-stats/completion/alloc-stats.bash $@
+
 include $(srcdir)/tests/stats/local.mk
