@@ -10,15 +10,19 @@
 
 TEST_EXTENSIONS = .sh .py .preload .static
 TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+# No test may hang: the slowest needs half a minute alone, and a busy machine or a sanitizer ten times that.
+TEST_SECONDS = 300
+TIMED = timeout -k 10 $(TEST_SECONDS)
 LOG_DRIVER = $(TAP_DRIVER)
+LOG_COMPILER = $(TIMED)
 SH_LOG_DRIVER = $(TAP_DRIVER)
-SH_LOG_COMPILER = $(BASH_PROG)
+SH_LOG_COMPILER = $(TIMED) $(BASH_PROG)
 PY_LOG_DRIVER = $(TAP_DRIVER)
-PY_LOG_COMPILER = $(PYTHON3)
+PY_LOG_COMPILER = $(TIMED) $(PYTHON3)
 PRELOAD_LOG_DRIVER = $(TAP_DRIVER)
-PRELOAD_LOG_COMPILER = $(BASH_PROG) $(top_srcdir)/build-aux/under-preload
+PRELOAD_LOG_COMPILER = $(TIMED) $(BASH_PROG) $(top_srcdir)/build-aux/under-preload
 STATIC_LOG_DRIVER = $(TAP_DRIVER)
-STATIC_LOG_COMPILER = env ARENA_TEST_LIB=static
+STATIC_LOG_COMPILER = $(TIMED) env ARENA_TEST_LIB=static
 
 AM_TESTS_ENVIRONMENT = \
 	TOP_SRCDIR='$(abs_top_srcdir)'; export TOP_SRCDIR; \
@@ -224,3 +228,5 @@ EXTRA_DIST += $(SYSTEM_TESTS) tests/system/lib.sh tests/system/standin.c
 
 check-system: all
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SYSTEM_TESTS)'
+
+include $(srcdir)/tests/system/local.mk
