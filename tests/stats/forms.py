@@ -60,7 +60,9 @@ except ImportError:
 if shutil.which("promtool"):
     check = subprocess.run(["promtool", "check", "metrics"], input=r.stdout, text=True,
                            capture_output=True)
-    ok(check.returncode == 0, "openmetrics: promtool", check.stderr)
+    # promtool reads the older text format, where a counter's family has the sample's full name.
+    ok([l for l in check.stderr.splitlines() if l != "libarena_given_back_bytes_total no help text"]
+       == [], "openmetrics: promtool", check.stderr)
 else:
     skip("openmetrics: promtool", "promtool is not installed")
 ok(r.stdout.endswith("# EOF\n"), "openmetrics: ends as it must")
@@ -146,6 +148,23 @@ after = heap(t.pid)
 near(after["heap"]["purged"] - before["heap"]["purged"], before["heap"]["dirty"], MIB // 4,
      "trim: at the next slow path what was dirty goes back")
 t.end()
+if os.uname().machine == "x86_64":
+    t = Layout(layout, "dirty")
+    before = heap(t.pid)
+    r = tool("--trim", "--now", t.pid)
+    after = heap(t.pid)
+    ok(r.returncode == 0 and "gave back" in r.stdout and
+       after["heap"]["dirty"] + after["heap"]["cached"] < before["heap"]["dirty"] / 8,
+       "trim --now: a sleeping process gives back at once", r.stdout + r.stderr)
+    t.line("quit")
+    ok(t.process.wait(5) == 0, "trim --now: the interrupted read goes on")
+    t = Layout(layout, "busy")
+    r = tool("--trim", "--now", t.pid)
+    ok(r.returncode in (0, 1) and t.process.poll() is None, "trim --now: a busy process survives it",
+       r.stdout + r.stderr)
+    t.end()
+else:
+    skip("trim --now", "exists for x86-64 only")
 t = Layout(layout, "busy")
 r = tool("--trim", t.pid)
 ok(r.returncode == 0 and "gave back" in r.stdout, "trim: a busy process answers at once",

@@ -58,7 +58,7 @@ static bool lies_mapped(struct target *t, uint64_t addr, uint64_t n)
 	return a != NULL && a->end - addr >= n;
 }
 
-static void check_root(struct target *t, struct found_root *f)
+static void check_root(struct found_root *f)
 {
 	const struct arn_root *r = &f->root;
 
@@ -71,7 +71,6 @@ static void check_root(struct target *t, struct found_root *f)
 		    r->chunk_bytes == sizeof(struct chunk) &&
 		    r->pages_bytes == sizeof(struct pages_state) && r->nclasses == NCLASSES &&
 		    r->page_shift == PAGE_SHIFT;
-	(void)t;
 }
 
 /* The program headers of the ELF image at BASE, of either word size; returns how many. */
@@ -108,6 +107,7 @@ static bool image_root(struct target *t, uint64_t base, struct found_root *f)
 {
 	Elf64_Phdr p[HEADERS_MAX];
 	uint64_t lowest = UINT64_MAX, bias;
+	bool found = false;
 	unsigned n = read_headers(t, base, p);
 
 	for (unsigned i = 0; i < n; i++)
@@ -116,11 +116,16 @@ static bool image_root(struct target *t, uint64_t base, struct found_root *f)
 	if (lowest == UINT64_MAX)
 		return false;
 	bias = base - (lowest & ~(uint64_t)(t->page_bytes - 1));
+	f->bias = bias;
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t desc;
 		int64_t distance;
 
-		if (p[i].p_type != PT_NOTE)
+		if (p[i].p_type == PT_DYNAMIC) {
+			f->dynamic = bias + p[i].p_vaddr;
+			f->dynamic_bytes = p[i].p_memsz;
+		}
+		if (p[i].p_type != PT_NOTE || found)
 			continue;
 		desc = find_note(t, bias + p[i].p_vaddr, p[i].p_memsz);
 		if (desc == 0 || !target_read(t, desc, &distance, 8))
@@ -128,12 +133,12 @@ static bool image_root(struct target *t, uint64_t base, struct found_root *f)
 		f->addr = desc + (uint64_t)distance;
 		memset(&f->root, 0, sizeof f->root);
 		if (target_read(t, f->addr, &f->root, sizeof f->root) &&
-		    f->root.magic == ARN_ROOT_MAGIC) {
-			check_root(t, f);
-			return true;
-		}
+		    f->root.magic == ARN_ROOT_MAGIC)
+			found = true;
 	}
-	return false;
+	if (found)
+		check_root(f);
+	return found;
 }
 
 unsigned roots_find(struct target *t, struct found_root *roots, unsigned *count)

@@ -40,6 +40,9 @@
 /* A libarena in the process: its root descriptor, read and checked. */
 struct found_root {
 	uint64_t addr;
+	uint64_t bias;        /* of its ELF image: what is added to addresses in the file */
+	uint64_t dynamic;     /* address of the dynamic section; 0: a static program */
+	uint64_t dynamic_bytes;
 	char *file;
 	char version[17];
 	bool usable;          /* of this version, sizes agree */
