@@ -35,7 +35,7 @@ START_TEST(sizeclass_table)
 		ck_assert_uint_ge(k->run_pages * PAGE_BYTES, k->size);
 		ck_assert_uint_le(k->run_pages * PAGE_BYTES % k->size * 8, k->run_pages * PAGE_BYTES);
 		ck_assert_uint_le(k->run_pages, k->run_max);
-		ck_assert_uint_le(k->run_max * PAGE_BYTES, 1 << 18); /* what recip is exact for */
+		ck_assert_uint_le(k->run_max * PAGE_BYTES, 1 << 18);
 		ck_assert_uint_le(k->run_max * PAGE_BYTES / k->size, RUN_REGIONS_MAX);
 		ck_assert_uint_ge(k->cache_max, TCACHE_CAP_MIN - 1);
 		ck_assert_uint_le(k->cache_max, TCACHE_CAP_MAX);
@@ -48,15 +48,14 @@ START_TEST(sizeclass_region_every_offset)
 {
 	for (unsigned c = 1; c < NCLASSES; c++) {
 		size_t size = arn_class[c].size;
-		unsigned region = 0;
-		size_t next = size;
 
 		for (size_t off = 0; off < 1 << 18; off++) {
-			if (off == next) {
-				region++;
-				next += size;
-			}
-			REQUIRE(sizeclass_region(c, off) == region);
+			unsigned region = sizeclass_region(&arn_class[c], off);
+
+			if (off % size == 0)
+				REQUIRE(region == off / size);
+			else
+				REQUIRE(region > RUN_REGIONS_MAX);
 		}
 	}
 }

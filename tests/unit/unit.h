@@ -38,6 +38,12 @@ static inline uint64_t unit_random(uint64_t *state)
 	return *state;
 }
 
+#ifdef __SANITIZE_THREAD__
+#define UNIT_TSAN 1
+#else
+#define UNIT_TSAN 0
+#endif
+
 /* A sanitizer's shadow memory is part of the process and never goes back. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define UNIT_SANITIZED 1
