@@ -7,6 +7,7 @@ STATS_TESTS = \
 	tests/stats/hostile.py \
 	tests/stats/forms.py \
 	tests/stats/command.py \
-	tests/stats/gdb.py
+	tests/stats/gdb.py \
+	tests/stats/redis.py
 EXTRA_DIST += $(STATS_TESTS) tests/stats/lib.py tests/stats/layout.c
 TESTS += $(STATS_TESTS)
