@@ -149,6 +149,15 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 
 ARN_SLOW void *arn_malloc_slow(size_t size)
 {
+	struct heap *h = arn_heap;
+
+	/* Nearly always: an empty bin of a thread's own heap. */
+	if (likely(size - 1 < SMALL_MAX && h->kind == HEAP_THREAD)) {
+		void *p = arn_tcache_refill_slow(h, sizeclass_of(size));
+
+		if (likely(p != NULL))
+			return p;
+	}
 	return arn_alloc_in(NULL, size, QUANTUM);
 }
 
@@ -262,19 +271,19 @@ struct heap *arn_arena_of(const void *p)
 	return h != NULL && h->kind == HEAP_SHARED ? h : NULL;
 }
 
-static void *realloc_move(void *p, size_t old, size_t size, size_t wish)
+/* A block of WISH, or at least SIZE bytes in ARENA (NULL: the thread's heap) with the contents of
+ * P, which is freed. */
+static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, size_t wish)
 {
-	struct heap *h = arn_arena_of(p);
-	void *q = arn_alloc_in(h, wish, QUANTUM);
+	void *q = arena == NULL ? tcache_malloc(wish) : arn_alloc_in(arena, wish, QUANTUM);
 
-	if (q == NULL && wish > size)
-		q = arn_alloc_in(h, size, QUANTUM);
-	if (q == NULL) {
-		/* glibc never fails to shrink. */
+	if (unlikely(q == NULL && wish > size))
+		q = arn_alloc_in(arena, size, QUANTUM);
+	/* glibc never fails to shrink. */
+	if (unlikely(q == NULL))
 		return size <= old ? p : NULL;
-	}
 	memcpy(q, p, old < size ? old : size);
-	arn_free_slow(p);
+	tcache_free(p);
 	return q;
 }
 
@@ -293,12 +302,25 @@ static void *realloc_large(void *p, struct run *r, size_t size)
 		if (size > old)
 			wish = size + size / 4;
 	}
-	return realloc_move(p, old, size, wish);
+	return realloc_move(arn_arena_of(p), p, old, size, wish);
+}
+
+/* A block of a run.  It stays where it is only within its class, so that the size asked last always
+ * tells the class: free_sized() checks it. */
+static void *realloc_small(void *p, uint32_t info, size_t size)
+{
+	uint32_t cls = INFO_CLASS(info);
+	bool own = (info ^ arn_heap->info) < NCLASSES;
+
+	check_region(p);
+	if (size <= SMALL_MAX && sizeclass_of(size) == cls)
+		return p;
+	return realloc_move(own ? NULL : arn_arena_of(p), p, arn_class[cls].size, size, size);
 }
 
 void *arn_realloc(void *p, size_t size)
 {
-	uint32_t info, cls;
+	uint32_t info;
 
 	if (p == NULL)
 		return tcache_malloc(size);
@@ -309,7 +331,6 @@ void *arn_realloc(void *p, size_t size)
 	if (unlikely(size > PTRDIFF_MAX))
 		return no_memory();
 	info = pagemap_info(pagemap_now(), p);
-	cls = INFO_CLASS(info);
 	if (unlikely(info == 0)) {
 		void *q;
 
@@ -317,14 +338,9 @@ void *arn_realloc(void *p, size_t size)
 			crime(p);
 		return q;
 	}
-	if (cls >= NCLASSES)
-		return realloc_large(p, large_at(p, info), size);
-	check_region(p);
-	/* A block stays where it is only within its class, so that the size asked last always tells
-	 * the class: free_sized() checks it. */
-	if (size <= SMALL_MAX && sizeclass_of(size) == cls)
-		return p;
-	return realloc_move(p, arn_class[cls].size, size, size);
+	if (likely(INFO_CLASS(info) < NCLASSES))
+		return realloc_small(p, info, size);
+	return realloc_large(p, large_at(p, info), size);
 }
 
 void *arn_reallocarray(void *p, size_t nmemb, size_t size)

@@ -36,8 +36,10 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define ARN_HOT    static inline __attribute__((always_inline))
-#define ARN_SLOW   __attribute__((noinline, cold))
+#define ARN_HOT  static inline __attribute__((always_inline))
+#define ARN_SLOW __attribute__((noinline))
+/* What ends the process, or comes once in its life. */
+#define ARN_COLD   __attribute__((noinline, cold))
 #define ARN_EXPORT __attribute__((visibility("default")))
 /* For variables of the fast path: addressed directly, not through the GOT. */
 #define ARN_HIDDEN __attribute__((visibility("hidden")))

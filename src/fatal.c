@@ -42,7 +42,7 @@ static void flush(struct line *l)
 	arn_os_write_err(l->text, l->n);
 }
 
-ARN_SLOW void arn_crime(enum arn_crime crime, const void *p)
+ARN_COLD void arn_crime(enum arn_crime crime, const void *p)
 {
 	static const char *const names[] = {
 #define X(id, name, hint) name,
@@ -66,7 +66,7 @@ ARN_SLOW void arn_crime(enum arn_crime crime, const void *p)
 	abort();
 }
 
-ARN_SLOW void arn_warn(const char *text, const char *detail, size_t detail_n)
+ARN_COLD void arn_warn(const char *text, const char *detail, size_t detail_n)
 {
 	struct line l = {.n = 0};
 
@@ -80,7 +80,7 @@ ARN_SLOW void arn_warn(const char *text, const char *detail, size_t detail_n)
 	flush(&l);
 }
 
-ARN_SLOW void arn_assert_fail(const char *expr, const char *file, int line)
+ARN_COLD void arn_assert_fail(const char *expr, const char *file, int line)
 {
 	struct line l = {.n = 0};
 

@@ -207,47 +207,56 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
  * they are still being looked up. */
 #define GROUP 16
 
+/* Puts back the regions p[0 .. n) up to the first that is not of run R; returns how many. */
+static unsigned give_run(struct run *r, unsigned cls, void *const *p, struct run *const *runs,
+			 unsigned n)
+{
+	const struct sizeclass sc = arn_class[cls];
+	const uintptr_t base = r->base;
+	const unsigned nregions = r->nregions;
+	unsigned i = 0;
+
+	do {
+		unsigned region = sizeclass_region(&sc, (uintptr_t)p[i] - base);
+		uint64_t *word = &r->bits[region / WORD_BITS], bit = 1ull << (region % WORD_BITS);
+
+		if (unlikely(region >= nregions))
+			arn_crime(CRIME_INTERIOR, p[i]);
+		if (unlikely((*word & bit) != 0))
+			arn_crime(CRIME_DOUBLE_FREE, p[i]);
+		RELAXED_SET(*word, *word | bit);
+	} while (++i < n && runs[i] == r);
+	/* Where the lowest free bit is now, the next refill finds out. */
+	r->first = 0;
+	RELAXED_SET(r->nfree, (uint16_t)(r->nfree + i));
+	return i;
+}
+
 void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 {
+	page_info *m = pagemap_now();
+
 	h->bins[cls].out -= n;
 	while (n > 0) {
 		struct run *runs[GROUP];
-		unsigned k = n < GROUP ? n : GROUP;
+		unsigned k = n < GROUP ? n : GROUP, i;
 
-		for (unsigned i = 0; i < k; i++) {
-			runs[i] = pagemap_run(p[i]);
-			if (runs[i] != NULL)
-				__builtin_prefetch(&runs[i]->base, 1);
+		for (i = 0; i < k; i++) {
+			runs[i] = RELAXED_GET(*pagemap_run_slot(m, p[i]));
+			/* NULL, of a page that is free by now, does not fault here. */
+			__builtin_prefetch(&runs[i]->base, 1);
 		}
-		for (unsigned i = 0; i < k;) {
+		for (i = 0; i < k;) {
 			struct run *r = runs[i];
-			uint64_t mask = 0;
-			unsigned word = 0;
 
 			/* A second copy of the pointer outlived its run. */
 			if (unlikely(r == NULL || r->cls != cls || r->owner != h->id))
 				arn_crime(CRIME_DOUBLE_FREE, p[i]);
-			/* Neighbours in one bitmap word go back together. */
-			do {
-				int region = run_region_of(r, p[i]);
-				uint64_t bit;
-
-				if (unlikely(region < 0))
-					arn_crime(CRIME_INTERIOR, p[i]);
-				if (mask != 0 && (unsigned)region / WORD_BITS != word)
-					break;
-				word = (unsigned)region / WORD_BITS;
-				bit = 1ull << (region % WORD_BITS);
-				if (unlikely(((r->bits[word] | mask) & bit) != 0))
-					arn_crime(CRIME_DOUBLE_FREE, p[i]);
-				mask |= bit;
-			} while (++i < k && runs[i] == r);
-			arn_run_merge(r, word, mask);
-			if (unlikely(!r->listed || r->nfree == r->nregions)) {
-				/* The pages may go: nothing of this run is left in the group, since
-				 * all of its regions are free. */
+			i += give_run(r, cls, p + i, runs + i, k - i);
+			/* If its pages go, nothing of this run is left in the group: all of its
+			 * regions are free. */
+			if (unlikely(!r->listed || r->nfree == r->nregions))
 				arn_heap_run_freed(h, r);
-			}
 		}
 		p += k;
 		n -= k;

@@ -85,11 +85,12 @@ static inline uint32_t pagemap_info(page_info *m, const void *p)
 	return pagemap_covers(m, off) ? pagemap_info_at(m, off) : 0;
 }
 
+/* For 16-aligned p in the window. */
 static inline struct run *_Atomic *pagemap_run_slot(page_info *m, const void *p)
 {
-	uintptr_t i = pagemap_offset(m, p) >> (PAGE_SHIFT - QUANTUM_SHIFT);
+	struct pagemap *h = pagemap_header(m);
 
-	return (struct run * _Atomic *)pagemap_header(m) - 1 - i;
+	return (struct run * _Atomic *)h - 1 - ((h->top - (uintptr_t)p) >> PAGE_SHIFT);
 }
 
 /* The run of p's page, where p is 16-aligned and in the window; NULL when the page is free. */

@@ -71,10 +71,8 @@ uint64_t arn_run_merge(struct run *r, unsigned w, uint64_t mask)
 {
 	uint64_t twice = r->bits[w] & mask;
 
-	RELAXED_SET(r->bits[w], r->bits[w] | mask);
-	RELAXED_SET(r->nfree, (uint16_t)(r->nfree + bits_popcount(mask & ~twice)));
-	if (w < r->first)
-		r->first = (uint16_t)w;
+	mask &= ~twice;
+	run_add(r, w, mask, bits_popcount(mask));
 	return twice;
 }
 

@@ -19,16 +19,23 @@ void arn_run_release(struct run *r);
  * Returns how many. */
 unsigned arn_run_take(struct run *r, void **end, unsigned want);
 
+/* Marks the COUNT regions of MASK in word W free; none of them is. */
+static inline void run_add(struct run *r, unsigned w, uint64_t mask, unsigned count)
+{
+	RELAXED_SET(r->bits[w], r->bits[w] | mask);
+	RELAXED_SET(r->nfree, (uint16_t)(r->nfree + count));
+	r->first = w < r->first ? (uint16_t)w : r->first;
+}
+
 /* Marks the regions of MASK in word W free; returns those that were free already (a crime). */
 uint64_t arn_run_merge(struct run *r, unsigned w, uint64_t mask);
 
 /* Index of the region that starts at P, or -1: P is inside a region or in the unused tail. */
 static inline int run_region_of(const struct run *r, const void *p)
 {
-	size_t off = (uintptr_t)p - r->base;
-	unsigned i = sizeclass_region(r->cls, off);
+	unsigned i = sizeclass_region(&arn_class[r->cls], (uintptr_t)p - r->base);
 
-	return i < r->nregions && i * (size_t)arn_class[r->cls].size == off ? (int)i : -1;
+	return i < r->nregions ? (int)i : -1;
 }
 
 static inline void *run_region(const struct run *r, unsigned i)

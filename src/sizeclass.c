@@ -18,10 +18,16 @@
 
 #define RUN_PAGES_MAX(s) MAX(RUN_PAGES(s), MIN(RUN_BYTES_MAX(s), RUN_REGIONS_MAX *(s)) / PAGE_BYTES)
 
+#define ODD(s) ((uint32_t)(s) >> __builtin_ctz((uint32_t)(s)))
+/* Newton's steps double the right bits: 3 in o itself, then 6, 12, 24, 48. */
+#define STEP(o, x) ((uint32_t)((x) * (2u - (o) * (x))))
+#define INVERSE(o) STEP(o, STEP(o, STEP(o, STEP(o, o))))
+
 #define CLASS(s)                                                                                   \
 	{                                                                                          \
 		.size = (s),                                                                       \
-		.recip = (uint32_t)(((1ull << 31) + (s) / 16 - 1) / ((s) / 16)),                   \
+		.inverse = INVERSE(ODD(s)),                                                        \
+		.shift = (uint8_t)__builtin_ctz(s),                                                \
 		.run_pages = RUN_PAGES(s),                                                         \
 		.run_max = RUN_PAGES_MAX(s),                                                       \
 		.cache_max = MAX(TCACHE_CAP_MIN, MIN(TCACHE_CAP_MAX, TCACHE_BYTES_MAX / (s))),     \
@@ -31,6 +37,6 @@
 #define DOUBLING(s) CLASS((s)*5 / 4) CLASS((s)*6 / 4) CLASS((s)*7 / 4) CLASS((s)*2)
 
 const struct sizeclass arn_class[NCLASSES] = {
-	{.size = 0, .recip = 1},
+	{.size = 0, .inverse = 1},
 	FOUR(16) FOUR(80) FOUR(144) FOUR(208) FOUR(272) FOUR(336) FOUR(400) FOUR(464) DOUBLING(512)
 		DOUBLING(1024) DOUBLING(2048) DOUBLING(4096) DOUBLING(8192) DOUBLING(16384)};

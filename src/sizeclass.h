@@ -15,11 +15,12 @@
 /* What the run layer needs to know of a class. */
 struct sizeclass {
 	uint32_t size;       /* bytes of a region */
-	uint32_t recip;      /* ceil(2^31 / (size / 16)): division by multiplication */
+	uint32_t inverse;    /* of the odd part of size, modulo 2^32 */
 	uint16_t run_pages;  /* pages of the first run: the fewest that lose at most an eighth */
 	uint16_t run_max;    /* pages of the largest run */
 	uint16_t cache_max;  /* pointers that a tcache bin may hold */
 	uint16_t refill_max; /* regions that one refill may take */
+	uint8_t shift;       /* size == odd part << shift */
 };
 extern const struct sizeclass arn_class[NCLASSES] ARN_HIDDEN;
 
@@ -45,12 +46,16 @@ static inline unsigned sizeclass_of(size_t size)
 	return (unsigned)(size <= DIRECT_MAX ? sizeclass_direct(size) : sizeclass_medium(size));
 }
 
-/* Index of the region that holds byte OFFSET of a run.  Exact for offsets below 2^18: with
- * n = offset / 16 < 2^14 and d = size / 16 <= 2^11 the error n * (recip * d - 2^31) is below
- * 2^25, less than 2^31. */
-static inline unsigned sizeclass_region(unsigned cls, size_t offset)
+/* Index of the region that starts at OFFSET of a run, or a number above RUN_REGIONS_MAX when none
+ * does: dividing exactly by size == odd << shift is multiplying by the inverse of odd and rotating
+ * by shift, and for every other number the result is above (2^32 - 1) / size >= 2^17 - 1 (Granlund
+ * and Montgomery, PLDI 1994, section 9).  So one compare with the number of regions finds interior
+ * pointers too. */
+static inline unsigned sizeclass_region(const struct sizeclass *c, size_t offset)
 {
-	return (unsigned)((offset >> QUANTUM_SHIFT) * (uint64_t)arn_class[cls].recip >> 31);
+	uint32_t q = (uint32_t)offset * c->inverse;
+
+	return q >> c->shift | q << (-c->shift & 31);
 }
 
 #endif
