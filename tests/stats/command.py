@@ -42,6 +42,9 @@ said = [l.split() for l in r.stdout.splitlines()]
 ok(all(classes[int(l[1])] == int(l[2]) for l in said if l[0] == "live" and int(l[1]) != 352),
    "at return from main: the exact figures", (classes, said))
 
+ok(doc["run"]["peak_live"] >= doc["heap"]["live"] and len(doc["run"]["samples"]) > 0,
+   "json: the peak and the samples", doc.get("run"))
+
 for how, command, status in (
         ("exit status", ["sh", "-c", "exit 7"], 7),
         ("_exit", [layout, "exit", "9"], 9),

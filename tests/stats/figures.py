@@ -132,6 +132,16 @@ else:
        "static and stripped: the same figures", classes)
     p.end()
 
+# ---- two libraries in one process, one of them opened late -------------------------------------------------
+p = Layout(layout, "two", LIBRARY.replace("libarena.so", "libarena-prefixed.so"))
+near({c["size"]: c["live"] for c in heap(p.pid)["classes"]}.get(1792, 0), 2000, 0,
+     "libarena and libarena-prefixed in one process: both are counted")
+p.end()
+p = Layout(layout, "two", LIBRARY.replace("libarena.so", "libarena-prefixed.so"), env=dict(os.environ))
+near({c["size"]: c["live"] for c in heap(p.pid)["classes"]}.get(1792, 0), 1000, 0,
+     "libarena-prefixed alone, opened by dlopen")
+p.end()
+
 # ---- a library file that is no longer there -------------------------------------------------------------
 copy = scratch("libcopy.so")
 shutil.copy(LIBRARY, copy)

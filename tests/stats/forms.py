@@ -38,6 +38,8 @@ ok(doc["schema"] == 1 and wanted <= set(doc), "json: the documented members", so
 tool("--json", "-o", scratch("a.json"), p.pid)
 ok(json.load(open(scratch("a.json")))["process"]["pid"] == p.pid, "-o: the document in a file")
 ok(not os.path.exists(scratch("a.json.part")), "-o: no partial file stays")
+tool("--json", "-o", "/dev/null", p.pid)
+ok(os.path.exists("/dev/null") and not os.path.isfile("/dev/null"), "-o /dev/null stays a device")
 
 # ---- diff ---------------------------------------------------------------------------------------
 tool("--json", "-o", scratch("b.json"), q.pid)

@@ -12,12 +12,14 @@
  *   layout dirty     64 MB of freed large blocks, some of which stay dirty
  *   layout exit N    ends at once by _exit(N), with a little allocated
  *   layout busy      allocates and frees at random, in two threads, until it is killed
+ *   layout two LIBRARY   also opens libarena-prefixed.so: 1000 blocks of each, in one class
  *   layout churn     one line of input: N malloc/free pairs of mixed sizes; prints the seconds
  *
  * Each line of input but "quit" makes it allocate and free a little, so that slow paths are passed.
  * The last output line before waiting is "ready".
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -132,6 +134,17 @@ static void sparse(void)
 	report(block[0], N / 8);
 }
 
+static void two(const char *library)
+{
+	void *l = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+	void *(*other)(size_t) = l != NULL ? (void *(*)(size_t))dlsym(l, "amalloc") : NULL;
+
+	for (int i = 0; i < 1000 && other != NULL; i++) {
+		memset(other(1700), 1, 1700);
+		written(1700, 1700);
+	}
+}
+
 static void bulk(long n)
 {
 	for (long i = 0; i < n; i++)
@@ -210,6 +223,8 @@ int main(int argc, char **argv)
 		sparse();
 	else if (strcmp(what, "bulk") == 0 && argc > 2)
 		bulk(atol(argv[2]));
+	else if (strcmp(what, "two") == 0 && argc > 2)
+		two(argv[2]);
 	else if (strcmp(what, "dirty") == 0)
 		dirty();
 	puts("ready");

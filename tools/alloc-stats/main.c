@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,12 +77,20 @@ static void usage(void)
 /* A file appears under its name only when it is whole: a collector may look at any moment. */
 static FILE *output_open(const struct settings *o, FILE *otherwise, char **part)
 {
+	struct stat st;
 	int fd;
 	FILE *f;
 
 	*part = NULL;
 	if (o->output == NULL)
 		return otherwise;
+	/* /dev/null, a pipe: there is nothing to put in place of it. */
+	if (stat(o->output, &st) == 0 && !S_ISREG(st.st_mode)) {
+		f = fopen(o->output, "we");
+		if (f == NULL)
+			fatal(EXIT_FAILED, "%s: %s", o->output, strerror(errno));
+		return f;
+	}
 	*part = grab_format("%s.part", o->output);
 	fd = open(*part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	f = fd >= 0 ? fdopen(fd, "w") : NULL;
@@ -94,8 +103,10 @@ static void output_close(const struct settings *o, FILE *f, char *part)
 {
 	bool ok = fflush(f) == 0 && !ferror(f);
 
+	if (o->output != NULL)
+		ok = fclose(f) == 0 && ok;
 	if (part != NULL)
-		ok = fclose(f) == 0 && ok && rename(part, o->output) == 0;
+		ok = ok && rename(part, o->output) == 0;
 	if (!ok)
 		fatal(EXIT_FAILED, "%s: %s", o->output != NULL ? o->output : "output", strerror(errno));
 	free(part);
@@ -301,8 +312,16 @@ static void show_ended(const struct settings *o, FILE *f, const struct ended *e)
 			": it is static or set-user-id, or drops LD_PRELOAD" : "");
 		return;
 	}
+	if (o->json) {
+		struct json_object *j = json_heap(e->last);
+
+		json_object_object_add(j, "run", run_json(e));
+		show_json(f, j);
+		json_object_put(j);
+		return;
+	}
 	show(o, f, e->last);
-	if (!o->json && !o->openmetrics) {
+	if (!o->openmetrics) {
 		fputc('\n', f);
 		run_show(f, e);
 	}

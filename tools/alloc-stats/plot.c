@@ -79,6 +79,24 @@ void run_show(FILE *f, const struct ended *e)
 		plot(f, &e->samples);
 }
 
+struct json_object *run_json(const struct ended *e)
+{
+	struct json_object *j = json_object_new_object(), *list = json_object_new_array();
+	const struct sample_list *l = &e->samples;
+
+	json_object_object_add(j, "peak_live", json_object_new_int64((int64_t)e->peak.live));
+	for (size_t i = 0; i < l->n; i++) {
+		struct json_object *row = json_object_new_array();
+
+		json_object_array_add(row, json_object_new_double(l->at[i].time - l->at[0].time));
+		json_object_array_add(row, json_object_new_int64((int64_t)l->at[i].rss));
+		json_object_array_add(row, json_object_new_int64((int64_t)l->at[i].live));
+		json_object_array_add(list, row);
+	}
+	json_object_object_add(j, "samples", list);
+	return j;
+}
+
 static void curve(FILE *f, const struct sample_list *l, double most, bool live, const char *rgb)
 {
 	double t0 = l->at[0].time, span = l->at[l->n - 1].time - t0;

@@ -5,6 +5,8 @@
 #ifndef STATS_RUN_H
 #define STATS_RUN_H
 
+#include <json-c/json.h>
+
 #include "snapshot.h"
 
 struct sample_list {
@@ -38,6 +40,8 @@ void run_command(char *const *argv, const char *library, bool children, struct r
 
 /* The peak table and the plot of growth. */
 void run_show(FILE *f, const struct ended *e);
+/* Peak and samples, for the member "run" of a document. */
+struct json_object *run_json(const struct ended *e);
 bool run_plot_svg(const char *path, const struct ended *e);
 
 /* Ends this program as the command ended. */
