@@ -37,7 +37,7 @@ struct heap arn_heap_none = {
 
 uint32_t arn_heap_count(void)
 {
-	return nheaps;
+	return RELAXED_GET(nheaps);
 }
 
 struct heap *arn_heap_by_id(uint32_t id)
@@ -88,10 +88,18 @@ struct heap *arn_heap_new(enum heap_kind kind)
 		arn_meta_put(META_HEAP, h);
 		return NULL;
 	}
-	nheaps++;
+	RELAXED_SET(nheaps, nheaps + 1);
 	h->all_next = arn_heaps;
 	arn_heaps = h;
 	return h;
+}
+
+ARN_TLS struct heap *arn_heap = &arn_heap_none;
+
+ARN_COLD void arn_heap_crime(enum arn_crime crime, const void *p)
+{
+	arn_heap = &arn_heap_none;
+	arn_crime(crime, p);
 }
 
 /* ---- lists of runs ------------------------------------------------------------------------ */
@@ -221,9 +229,9 @@ static unsigned give_run(struct run *r, unsigned cls, void *const *p, struct run
 		uint64_t *word = &r->bits[region / WORD_BITS], bit = 1ull << (region % WORD_BITS);
 
 		if (unlikely(region >= nregions))
-			arn_crime(CRIME_INTERIOR, p[i]);
+			arn_heap_crime(CRIME_INTERIOR, p[i]);
 		if (unlikely((*word & bit) != 0))
-			arn_crime(CRIME_DOUBLE_FREE, p[i]);
+			arn_heap_crime(CRIME_DOUBLE_FREE, p[i]);
 		RELAXED_SET(*word, *word | bit);
 	} while (++i < n && runs[i] == r);
 	/* Where the lowest free bit is now, the next refill finds out. */
@@ -251,7 +259,7 @@ void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 
 			/* A second copy of the pointer outlived its run. */
 			if (unlikely(r == NULL || r->cls != cls || r->owner != h->id))
-				arn_crime(CRIME_DOUBLE_FREE, p[i]);
+				arn_heap_crime(CRIME_DOUBLE_FREE, p[i]);
 			i += give_run(r, cls, p + i, runs + i, k - i);
 			/* If its pages go, nothing of this run is left in the group: all of its
 			 * regions are free. */

@@ -19,6 +19,7 @@
 #ifndef ARN_HEAP_H
 #define ARN_HEAP_H
 
+#include "fatal.h"
 #include "lock.h"
 #include "run.h"
 #include "sizeclass.h"
@@ -82,6 +83,11 @@ uint32_t arn_heap_count(void);
 
 /* The heap of a thread that has none: every malloc finds an empty bin, every free a full one. */
 extern struct heap arn_heap_none;
+/* The calling thread's heap; never NULL. */
+extern ARN_TLS struct heap *arn_heap ARN_HIDDEN;
+/* arn_crime() where a heap's lock may be held: a handler of SIGABRT that allocates must not meet
+ * it. */
+void arn_heap_crime(enum arn_crime crime, const void *p) __attribute__((noreturn, cold));
 void arn_heap_set_empty(struct heap *h);
 
 /* ---- slow half: heap->lock held, but where it says otherwise ------------------------------- */

@@ -33,7 +33,7 @@ void arn_lock_watch_begin(void)
 			return;
 	}
 	atomic_store_explicit(word, 1, memory_order_relaxed);
-	/* Release pairs with the acquire in repair_if_forked(). */
+	/* Release pairs with the acquire in arn_lock_watch_check(). */
 	atomic_store_explicit(&watch_word, word, memory_order_release);
 }
 
@@ -42,7 +42,7 @@ void arn_lock_watch_set(void (*repair)(void))
 	atomic_store_explicit(&watch_repair, repair, memory_order_relaxed);
 }
 
-static void repair_if_forked(void)
+void arn_lock_watch_check(void)
 {
 	_Atomic uint32_t *word = atomic_load_explicit(&watch_word, memory_order_acquire);
 	void (*repair)(void) = atomic_load_explicit(&watch_repair, memory_order_relaxed);
@@ -59,7 +59,7 @@ ARN_SLOW void arn_lock_take_slow(struct lock *l)
 		if (!lock_is_held(l) && lock_try(l))
 			return;
 	}
-	repair_if_forked();
+	arn_lock_watch_check();
 	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0)
 		arn_os_futex_wait(&l->word, 2);
 }

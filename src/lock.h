@@ -29,6 +29,8 @@ struct lock {
  * the second thread: a process with one has nobody to vanish. */
 void arn_lock_watch_begin(void);
 void arn_lock_watch_set(void (*repair)(void));
+/* The same look, without a lock to wait for: before a thread gets its heap. */
+void arn_lock_watch_check(void);
 
 void arn_lock_take_slow(struct lock *l);
 void arn_lock_wake_slow(struct lock *l);

@@ -47,16 +47,16 @@ static const struct row *find(const char *s, size_t n)
 	return NULL;
 }
 
-static bool number(const char *s, size_t n, size_t *out)
+static bool number(const char *s, size_t n, uint64_t *out)
 {
-	size_t x = 0;
+	uint64_t x = 0; /* ten digits fit, also where size_t has 32 bits */
 
 	if (n == 0 || n > 10)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		if (s[i] < '0' || s[i] > '9')
 			return false;
-		x = x * 10 + (size_t)(s[i] - '0');
+		x = x * 10 + (uint64_t)(s[i] - '0');
 	}
 	*out = x;
 	return true;
@@ -64,8 +64,9 @@ static bool number(const char *s, size_t n, size_t *out)
 
 static bool parse_row(const char *s, size_t n)
 {
-	size_t name_n = text_len(s, ':', ','), value;
+	size_t name_n = text_len(s, ':', ',');
 	const struct row *r;
+	uint64_t value;
 
 	if (name_n >= n || s[name_n] != ':')
 		return false;
@@ -73,7 +74,7 @@ static bool parse_row(const char *s, size_t n)
 	if (r == NULL || !number(s + name_n + 1, n - name_n - 1, &value) || value < r->lowest ||
 	    value > r->highest)
 		return false;
-	*(size_t *)((char *)&arn_options + r->offset) = value;
+	*(size_t *)((char *)&arn_options + r->offset) = (size_t)value;
 	return true;
 }
 

@@ -21,7 +21,11 @@ void arn_os_init(void);
 /* Fresh zeroed private memory near HINT (a wish; NULL: anywhere), or NULL. */
 void *arn_os_map(void *hint, size_t n);
 
-/* The same, aligned to ALIGN, a power of two; trims what it mapped too much. */
+/* The same for a table of which little will ever be written: the kernel is asked not to charge it
+ * as a whole. */
+void *arn_os_map_sparse(size_t n);
+
+/* As arn_os_map(), aligned to ALIGN, a power of two; trims what it mapped too much. */
 void *arn_os_map_aligned(void *hint, size_t n, size_t align);
 
 /* Gives [p, p + n) back.  False when the kernel refuses (ENOMEM at the map count limit, or a

@@ -109,12 +109,25 @@ size_t arn_os_page_bytes(void)
 	return page_bytes;
 }
 
-void *arn_os_map(void *hint, size_t n)
+static void *map(void *hint, size_t n, int flags)
 {
 	long ret = sys6(SYS_MMAP, (long)hint, (long)n, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 
 	return is_error(ret) ? NULL : (void *)ret;
+}
+
+void *arn_os_map(void *hint, size_t n)
+{
+	return map(hint, n, 0);
+}
+
+void *arn_os_map_sparse(size_t n)
+{
+	void *p = map(NULL, n, MAP_NORESERVE);
+
+	/* Some sandboxes refuse every flag they do not know. */
+	return p != NULL ? p : map(NULL, n, 0);
 }
 
 void *arn_os_map_aligned(void *hint, size_t n, size_t align)

@@ -16,6 +16,9 @@ static size_t mapped;
  * that the first chunk touches one OS page. */
 #define HEADER_AT (2 * KIB)
 
+/* Where a window ends at the highest; its end must be a number. */
+#define LAST_PAGE bits_round_down(~(uintptr_t)0, PAGE_BYTES)
+
 size_t arn_pagemap_bytes(size_t npages)
 {
 	return bits_round_up(npages * sizeof(struct run *) + HEADER_AT + sizeof(struct pagemap) +
@@ -43,7 +46,12 @@ static void publish(page_info *m)
 
 void arn_pagemap_init(void *mem, uintptr_t end, size_t npages)
 {
-	publish(build(mem, end, npages));
+	page_info *m = build(mem, end, npages);
+
+	/* The window begins at address 0 at the lowest: on 32 bits a process may lie that low. */
+	if (end < npages << PAGE_SHIFT)
+		pagemap_header(m)->span16 = end >> QUANTUM_SHIFT;
+	publish(m);
 }
 
 static void copy_entries(page_info *to, page_info *from, uintptr_t base, size_t n)
@@ -75,8 +83,16 @@ bool arn_pagemap_cover(const void *p, size_t n)
 
 	if (from >= begin && to <= end)
 		return true;
-	/* Twice the old window, in the direction in which it was left, if that is enough. */
+	if (to < from) /* in the last page of the address space (32 bits): it has no entry */
+		return false;
+	/* Twice the old window, in the direction in which it was left, if that is enough.  All
+	 * these are multiples of our page.  On 32 bits twice may be more than there is: then all.
+	 */
 	want = (end - begin) * 2;
+	if (want < end - begin) /* half of a 32-bit address space */
+		want = bits_round_down(~(uintptr_t)0, PAGE_BYTES);
+	if (want < end - begin)
+		want = LAST_PAGE;
 	if (from < begin) {
 		if (to < end)
 			to = end;
@@ -85,13 +101,9 @@ bool arn_pagemap_cover(const void *p, size_t n)
 	} else {
 		from = begin;
 		if (to - from < want)
-			to = from + want;
+			to = LAST_PAGE - from > want ? from + want : LAST_PAGE;
 	}
-	from = bits_round_down(from, PAGE_BYTES);
-	to = bits_round_up(to, PAGE_BYTES);
-	if (to < from) /* beyond the end of the address space (32 bits) */
-		to = bits_round_down(~(uintptr_t)0, PAGE_BYTES);
-	mem = arn_os_map(NULL, arn_pagemap_bytes((to - from) >> PAGE_SHIFT));
+	mem = arn_os_map_sparse(arn_pagemap_bytes((to - from) >> PAGE_SHIFT));
 	if (mem == NULL)
 		return false;
 	m = build(mem, to, (to - from) >> PAGE_SHIFT);

@@ -166,7 +166,8 @@ static void set_used(struct chunk *c, unsigned at, unsigned n, bool used)
 		arn_pages.used -= bytes;
 		if (c->nfree == c->npages)
 			empty_chunks++;
-		lru_append(c);
+		if (!c->kept || c->nfree == c->npages)
+			lru_append(c);
 	}
 	c->largest = longest_row(c);
 	bucket_insert(c);
@@ -204,7 +205,7 @@ static struct chunk *chunk_add(uintptr_t base, unsigned npages)
 	c->ndirty = 0;
 	for (unsigned i = 0; i < CHUNK_WORDS; i++)
 		c->used[i] = c->dirty[i] = 0;
-	c->in_lru = c->huge_pages = false;
+	c->in_lru = c->huge_pages = c->kept = false;
 	c->npages = (uint16_t)npages;
 	bucket_insert(c);
 	empty_chunks++;
@@ -309,6 +310,12 @@ static bool purge_row(struct chunk *c, unsigned at, unsigned n)
 	return true;
 }
 
+/* Whether a row of N pages surely holds a whole OS page. */
+static bool os_page_fits(unsigned n)
+{
+	return ((size_t)n << PAGE_SHIFT) >= 2 * arn_os_page_bytes();
+}
+
 static void chunk_purge(struct chunk *c)
 {
 	unsigned at = 0;
@@ -323,7 +330,10 @@ static void chunk_purge(struct chunk *c)
 		if (at >= c->npages)
 			break;
 		end = bitmap_next(row, at, c->npages, false);
-		purge_row(c, at, end - at);
+		if (!purge_row(c, at, end - at) && os_page_fits(end - at)) {
+			c->kept = true;
+			break;
+		}
 		at = end;
 	}
 	lru_remove(c);

@@ -28,6 +28,7 @@ struct chunk {
 	uint16_t npages; /* 0: descriptor without a mapping */
 	uint16_t nfree, ndirty, largest;
 	bool in_lru, huge_pages;
+	bool kept; /* the kernel did not take pages back (locked memory): not asked again */
 	uint64_t used[CHUNK_WORDS];
 	uint64_t dirty[CHUNK_WORDS];
 };

@@ -7,10 +7,10 @@
 #include "options.h"
 #include "tuning.h"
 
-static size_t extra;       /* bytes allowed because of regrets */
-static size_t given;       /* bytes given back in this epoch and not yet regretted */
-static size_t taken_epoch; /* bytes taken in this epoch */
-static size_t dirty_min;   /* fewest dirty bytes in this epoch */
+static size_t extra;         /* bytes allowed because of regrets */
+static size_t given;         /* bytes given back in this epoch and not yet regretted */
+static uint64_t taken_epoch; /* bytes taken in this epoch; may pass 4 GiB on 32 bits too */
+static size_t dirty_min;     /* fewest dirty bytes in this epoch */
 
 size_t arn_promise_limit(size_t used)
 {
@@ -26,7 +26,7 @@ bool arn_promise_took(size_t taken, size_t clean, size_t dirty, size_t used)
 	if (dirty < dirty_min)
 		dirty_min = dirty;
 	taken_epoch += taken;
-	if (taken_epoch < EPOCH_LIMITS * arn_promise_limit(used))
+	if (taken_epoch < (uint64_t)EPOCH_LIMITS * arn_promise_limit(used))
 		return false;
 	extra -= (dirty_min < extra ? dirty_min : extra) / EPOCH_DECAY;
 	dirty_min = dirty;

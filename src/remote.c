@@ -55,25 +55,31 @@ static void queue(struct run *r, uint32_t owner_id)
  * calls end at word W, whose remote bits are REMOTE: it must be free as a whole. */
 static bool run_all_free(struct run *r, unsigned w, uint64_t remote)
 {
-	unsigned n = RELAXED_GET(r->nfree);
+	unsigned n = RELAXED_GET(r->nfree), nwords = RELAXED_GET(r->nwords);
+	_Atomic uint64_t *theirs = (_Atomic uint64_t *)&r->bits[nwords];
 
-	if ((RELAXED_GET(r->bits[w]) | remote) != ~0ull && w + 1u < r->nwords)
+	if ((RELAXED_GET(r->bits[w]) | remote) != ~0ull && w + 1u < nwords)
 		return false;
-	for (unsigned i = 0; i < r->nwords; i++)
-		n += bits_popcount(atomic_load_explicit(&run_remote(r)[i], memory_order_relaxed));
-	return n >= r->nregions;
+	for (unsigned i = 0; i < nwords; i++)
+		n += bits_popcount(atomic_load_explicit(&theirs[i], memory_order_relaxed));
+	return n >= RELAXED_GET(r->nregions);
 }
 
 /* Sets the bits of MASK in remote word W of R. */
 static void apply(struct run *r, unsigned w, uint64_t mask)
 {
 	uint32_t owner_id = atomic_load_explicit(&r->owner, memory_order_relaxed);
-	struct heap *owner = arn_heap_by_id(owner_id);
+	struct heap *owner = owner_id != 0 ? arn_heap_by_id(owner_id) : NULL;
 	size_t bytes = bits_popcount(mask) * (size_t)arn_class[r->cls].size;
-	uint64_t old = atomic_fetch_or_explicit(&run_remote(r)[w], mask, memory_order_acq_rel);
+	uint64_t old;
 
+	/* The run is gone: this is the second free of one of its regions. */
+	if (unlikely(owner == NULL))
+		arn_heap_crime(CRIME_DOUBLE_FREE, (void *)r->base);
+	old = atomic_fetch_or_explicit(&run_remote(r)[w], mask, memory_order_acq_rel);
 	if (unlikely((old & mask) != 0))
-		arn_crime(CRIME_DOUBLE_FREE, run_region(r, w * WORD_BITS + bits_ctz(old & mask)));
+		arn_heap_crime(CRIME_DOUBLE_FREE,
+			       run_region(r, w * WORD_BITS + bits_ctz(old & mask)));
 	if (old == 0)
 		queue(r, owner_id);
 	/* R may be gone from here on, or serve another: looking is allowed, and a wrong guess costs
@@ -119,8 +125,8 @@ void arn_heap_collect(struct heap *h)
 			mask = atomic_exchange_explicit(word, 0, memory_order_acq_rel);
 			twice = arn_run_merge(r, w, mask);
 			if (unlikely(twice != 0))
-				arn_crime(CRIME_DOUBLE_FREE,
-					  run_region(r, w * WORD_BITS + bits_ctz(twice)));
+				arn_heap_crime(CRIME_DOUBLE_FREE,
+					       run_region(r, w * WORD_BITS + bits_ctz(twice)));
 			n += bits_popcount(mask);
 		}
 		if (n > 0) {
@@ -154,7 +160,7 @@ void arn_remote_free(struct heap *me, struct run *r, void *p)
 	uint64_t bit;
 
 	if (unlikely(region < 0))
-		arn_crime(CRIME_INTERIOR, p);
+		arn_heap_crime(CRIME_INTERIOR, p);
 	w = (unsigned)region / WORD_BITS;
 	bit = 1ull << (region % WORD_BITS);
 	if (me->combine == NULL && me->kind == HEAP_THREAD)
@@ -173,7 +179,7 @@ void arn_remote_free(struct heap *me, struct run *r, void *p)
 		s->word = w;
 		atomic_signal_fence(memory_order_seq_cst);
 	} else if (unlikely((s->mask & bit) != 0)) {
-		arn_crime(CRIME_DOUBLE_FREE, p);
+		arn_heap_crime(CRIME_DOUBLE_FREE, p);
 	}
 	s->mask |= bit;
 	if (s->mask == ~0ull)

@@ -13,8 +13,8 @@ struct run *arn_run_slot_get(unsigned nregions)
 	if (r == NULL)
 		return NULL;
 	r->lines = (uint8_t)lines;
-	r->nwords = (uint8_t)nwords;
-	r->nregions = (uint16_t)nregions;
+	RELAXED_SET(r->nwords, (uint8_t)nwords);
+	RELAXED_SET(r->nregions, (uint16_t)nregions);
 	/* In its last life the slot may have had another number of words.  No late visitor touches
 	 * them: a bit is only ever set for a live region. */
 	for (unsigned i = 0; i < nwords; i++)

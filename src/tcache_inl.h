@@ -17,8 +17,6 @@
 #include "heap.h"
 #include "pagemap.h"
 
-extern ARN_TLS struct heap *arn_heap ARN_HIDDEN;
-
 /* errno is ENOMEM when they return NULL; SIZE may be anything. */
 void *arn_malloc_slow(size_t size);
 /* Everything that is no plain push: NULL, a full bin, another heap's, large, huge, a crime. */

@@ -5,8 +5,8 @@
  * A thread gets its heap at its first malloc: the one that was parked last (its pages are warm), or
  * a new one.  When the thread ends the heap is emptied of cached regions and parked.  TSD
  * destructors of others may still allocate, in any of the four rounds, so the heap is parked in the
- * last one; what comes even later (libc frees what it holds for the thread) is served by one shared
- * heap under its lock, and no heap is made anew.
+ * last but one; what comes even later (libc frees what it holds for the thread) is served by one
+ * shared heap under its lock, and no heap is made anew.
  *
  * A lock guards the queue, not a compare-and-swap: a heap that is adopted and parked again between
  * another thread's load and swap would be given to two (ABA).  A forked child resets the lock; the
@@ -19,8 +19,6 @@
 #include "tcache.h"
 #include "tcache_inl.h"
 
-ARN_TLS struct heap *arn_heap = &arn_heap_none;
-
 static struct lock threads_lock;
 static struct heap *queue; /* parked heaps, last one first */
 static size_t queue_n;
@@ -31,8 +29,9 @@ static bool key_made;
 static bool orphans; /* this process was forked; heaps of lost threads are not queued yet */
 static struct heap *survivor; /* the heap of the thread that forked */
 
-/* pthread keys have at least four rounds of destructors. */
-#define ROUNDS PTHREAD_DESTRUCTOR_ITERATIONS
+/* pthread keys have at least four rounds of destructors.  Not the last one: tools that follow a
+ * thread (ThreadSanitizer) have closed it by then. */
+#define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
 
 /* With threads_lock held.  Queues the heaps of threads that did not survive a fork. */
 static void queue_orphans(void)
@@ -113,6 +112,15 @@ static void key_make(void)
 	lock_drop(&threads_lock);
 }
 
+/* glibc's word; weak, since other libcs have none. */
+extern char __libc_single_threaded __attribute__((weak));
+
+/* Whether the first heap may be that of a thread that ends before the process does. */
+static bool has_threads(void)
+{
+	return &__libc_single_threaded == NULL || __libc_single_threaded == 0;
+}
+
 ARN_SLOW struct heap *arn_thread_heap_slow(void)
 {
 	struct heap *h = arn_heap;
@@ -121,12 +129,13 @@ ARN_SLOW struct heap *arn_thread_heap_slow(void)
 		return h;
 	if (!arn_boot())
 		return NULL;
+	arn_lock_watch_check();
 	h = adopt();
 	if (h == NULL)
 		return NULL;
 	arn_heap = h;
 	/* The heap is in place before this: pthread_setspecific may call calloc. */
-	if (h->kind == HEAP_THREAD && arn_heap_count() > 1) {
+	if (h->kind == HEAP_THREAD && (arn_heap_count() > 1 || has_threads())) {
 		if (!key_made)
 			key_make();
 		pthread_setspecific(key, h);
