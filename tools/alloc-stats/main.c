@@ -166,8 +166,9 @@ static struct snapshot *take(struct target *t)
 {
 	struct snapshot *s = snapshot_take(t);
 
+	/* What was read at last may have been half gone, or another process under the same number. */
 	if (s != NULL && t->pid != 0 && !target_alive(t))
-		warning("process %d ended while it was read", t->pid);
+		fatal(EXIT_FAILED, "process %d ended while it was read", t->pid);
 	if (s != NULL)
 		return s;
 	if (t->pid == 0)
