@@ -36,7 +36,7 @@ static void *small_malloc(struct heap *h, unsigned cls)
 		return arn_heap_shared_malloc(h, cls);
 	if (p == NULL)
 		return arn_tcache_refill_slow(h, cls);
-	h->top[cls] = top - 1;
+	ARN_STEP(h->top[cls], -1);
 	return p;
 }
 
@@ -465,18 +465,18 @@ int arn_trim(size_t pad)
 	struct heap *mine = arn_heap;
 	size_t before;
 
-	before = arn_pages.purged;
+	before = RELAXED_GET(arn_pages.purged);
 	if (mine->kind == HEAP_THREAD)
 		arn_tcache_flush_all(mine);
 	/* Of other threads' heaps, what is at rest. */
-	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
+	for (struct heap *h = ACQUIRE_GET(arn_heaps); h != NULL; h = h->all_next) {
 		if (h->kind == HEAP_LOST || !lock_try(&h->lock))
 			continue;
 		arn_heap_trim(h);
 		lock_drop(&h->lock);
 	}
 	arn_pages_trim(pad);
-	return arn_pages.purged != before;
+	return RELAXED_GET(arn_pages.purged) != before;
 }
 
 /* glibc's parameters, by number: <malloc.h> does not name the undocumented one. */
@@ -496,6 +496,7 @@ int arn_mallopt(int param, int value)
 		return 0;
 	/* The bytes of free memory that may stay: here, the fixed part of the dirty bound. */
 	if (param == OPT_TRIM_THRESHOLD)
-		arn_options.dirty_kib = value < 0 ? SIZE_MAX / KIB / 2 : (size_t)value / KIB;
+		RELAXED_SET(arn_options.dirty_kib,
+			    value < 0 ? SIZE_MAX / KIB / 2 : (size_t)value / KIB);
 	return 1;
 }

@@ -52,8 +52,7 @@ ARN_HOT void tcache_delete(void *p, size_t size)
 	if (unlikely(top[-1] == p || top >= h->limit[c]))
 		goto slow;
 	*top = p;
-	ARN_FORGET(h->top[c]);
-	h->top[c]++;
+	ARN_STEP(h->top[c], 1);
 	return;
 slow:
 	arn_delete_slow(p, size);

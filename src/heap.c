@@ -42,9 +42,11 @@ uint32_t arn_heap_count(void)
 
 struct heap *arn_heap_by_id(uint32_t id)
 {
+	/* Acquire pairs with the release in table_set(): who has the id of a run that was given away
+	 * meanwhile has not synchronised with the maker of its new heap. */
 	if (id < FIRST_IDS)
-		return first_table[id];
-	return root_table[id / LEAF_IDS][id % LEAF_IDS];
+		return ACQUIRE_GET(first_table[id]);
+	return ACQUIRE_GET(ACQUIRE_GET(root_table[id / LEAF_IDS])[id % LEAF_IDS]);
 }
 
 static bool table_set(uint32_t id, struct heap *h)
@@ -52,7 +54,7 @@ static bool table_set(uint32_t id, struct heap *h)
 	struct heap **leaf;
 
 	if (id < FIRST_IDS) {
-		first_table[id] = h;
+		RELEASE_SET(first_table[id], h);
 		return true;
 	}
 	if (id / LEAF_IDS >= ROOT_LEAVES)
@@ -62,9 +64,9 @@ static bool table_set(uint32_t id, struct heap *h)
 		leaf = arn_meta_get(META_TABLE, LEAF_IDS * sizeof *leaf / ARN_CACHE_LINE);
 		if (leaf == NULL)
 			return false;
-		root_table[id / LEAF_IDS] = leaf;
+		RELEASE_SET(root_table[id / LEAF_IDS], leaf);
 	}
-	leaf[id % LEAF_IDS] = h;
+	RELEASE_SET(leaf[id % LEAF_IDS], h);
 	return true;
 }
 
@@ -90,7 +92,8 @@ struct heap *arn_heap_new(enum heap_kind kind)
 	}
 	RELAXED_SET(nheaps, nheaps + 1);
 	h->all_next = arn_heaps;
-	arn_heaps = h;
+	/* Release pairs with the acquire of those who walk the list. */
+	RELEASE_SET(arn_heaps, h);
 	return h;
 }
 
@@ -154,7 +157,7 @@ void arn_heap_run_freed(struct heap *h, struct run *r)
 	if (r->nfree == r->nregions &&
 	    !(r->next == NULL && r->prev == NULL && arn_class[r->cls].size <= KIB)) {
 		list_del(&b->partial, r);
-		b->nruns--;
+		RELAXED_SET(b->nruns, b->nruns - 1);
 		arn_run_release(r);
 	}
 }
@@ -176,7 +179,7 @@ static struct run *grow(struct heap *h, unsigned cls)
 		r = arn_run_new(cls, sc->run_pages, h->id);
 	if (r == NULL)
 		return NULL;
-	b->nruns++;
+	RELAXED_SET(b->nruns, b->nruns + 1);
 	r->listed = true;
 	list_add(&b->partial, r);
 	return r;
@@ -207,7 +210,7 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
 		if (r->nfree == 0)
 			run_unlist(h, r);
 	}
-	b->out += got;
+	RELAXED_SET(b->out, b->out + got);
 	return got;
 }
 
@@ -244,7 +247,7 @@ void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 {
 	page_info *m = pagemap_now();
 
-	h->bins[cls].out -= n;
+	RELAXED_SET(h->bins[cls].out, h->bins[cls].out - n);
 	while (n > 0) {
 		struct run *runs[GROUP];
 		unsigned k = n < GROUP ? n : GROUP, i;
@@ -281,7 +284,7 @@ void arn_heap_trim(struct heap *h)
 			next = r->next;
 			if (r->nfree == r->nregions) {
 				list_del(&h->bins[c].partial, r);
-				h->bins[c].nruns--;
+				RELAXED_SET(h->bins[c].nruns, h->bins[c].nruns - 1);
 				arn_run_release(r);
 			}
 		}
@@ -350,8 +353,8 @@ void arn_heap_shared_clear(struct heap *h)
 	for (unsigned c = 1; c < NCLASSES; c++) {
 		clear_list(&h->bins[c].partial);
 		clear_list(&h->bins[c].full);
-		h->bins[c].nruns = 0;
-		h->bins[c].out = 0;
+		RELAXED_SET(h->bins[c].nruns, 0);
+		RELAXED_SET(h->bins[c].out, 0);
 	}
 	clear_large(h);
 	lock_drop(&h->lock);

@@ -77,7 +77,7 @@ struct heap {
 struct heap *arn_heap_new(enum heap_kind kind);
 /* The heap of an id that some page or run carries. */
 struct heap *arn_heap_by_id(uint32_t id);
-/* Every heap ever made, by all_next. */
+/* Every heap ever made, by all_next; walked from ACQUIRE_GET(arn_heaps) without a lock. */
 extern struct heap *arn_heaps ARN_HIDDEN;
 uint32_t arn_heap_count(void);
 

@@ -294,11 +294,11 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 	}
 	if (r != NULL) {
 		r->state = RUN_HUGE;
-		r->nregions = 1;
-		r->owner = owner;
+		RELAXED_SET(r->nregions, 1);
+		atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
 		list_add(&arn_huge_live, r);
 		account_used(mapping_bytes(r), true);
-		arn_pages.nhuge++;
+		RELAXED_SET(arn_pages.nhuge, arn_pages.nhuge + 1);
 		arn_pages_account_take(r->size, r->zero ? r->size : 0);
 		arn_pagemap_set((void *)r->base, 1, INFO_HUGE | owner << INFO_CLASS_BITS, 0, r);
 	}
@@ -314,7 +314,7 @@ void arn_huge_put(struct run *r)
 	r->size = mapping_bytes(r);
 	r->slack_kib = 0;
 	account_used(r->size, false);
-	arn_pages.nhuge--;
+	RELAXED_SET(arn_pages.nhuge, arn_pages.nhuge - 1);
 	r->zero = false;
 	r = cache_add(r);
 	/* What the promise cannot hold goes at once, instead of pushing others out first. */

@@ -28,7 +28,7 @@ size_t arn_meta_mapped = BOOT_BYTES, arn_meta_used;
 void arn_meta_give(void *p, size_t n)
 {
 	lock_take(&meta_lock);
-	arn_meta_mapped += n;
+	RELAXED_SET(arn_meta_mapped, arn_meta_mapped + n);
 	if (n > left) {
 		left = 0;
 		cursor = p;
@@ -52,7 +52,7 @@ static bool new_block(size_t need)
 		if (p == NULL)
 			return false;
 	}
-	arn_meta_mapped += n;
+	RELAXED_SET(arn_meta_mapped, arn_meta_mapped + n);
 	/* Order for fork: no moment shows an old cursor with a new length. */
 	left = 0;
 	atomic_signal_fence(memory_order_seq_cst);
@@ -77,7 +77,7 @@ void *arn_meta_get(unsigned kind, size_t lines)
 		left -= n;
 		atomic_signal_fence(memory_order_seq_cst);
 		cursor += n;
-		arn_meta_used += n;
+		RELAXED_SET(arn_meta_used, arn_meta_used + n);
 	}
 	lock_drop(&meta_lock);
 	return slot;

@@ -34,7 +34,7 @@ static page_info *build(void *mem, uintptr_t end, size_t npages)
 	h->top = end - QUANTUM;
 	h->span16 = npages << (PAGE_SHIFT - QUANTUM_SHIFT);
 	h->npages = npages;
-	mapped += arn_pagemap_bytes(npages);
+	RELAXED_SET(mapped, mapped + arn_pagemap_bytes(npages));
 	return (page_info *)(h + 1);
 }
 
@@ -130,5 +130,5 @@ void arn_pagemap_set(const void *p, size_t npages, uint32_t first, uint32_t rest
 
 size_t arn_pagemap_mapped(void)
 {
-	return mapped;
+	return RELAXED_GET(mapped);
 }

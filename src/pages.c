@@ -216,7 +216,7 @@ static struct chunk *chunk_add(uintptr_t base, unsigned npages)
 
 void arn_pages_account_purge(size_t n)
 {
-	arn_pages.purged += n;
+	RELAXED_SET(arn_pages.purged, arn_pages.purged + n);
 	arn_promise_gave(n);
 }
 
@@ -486,6 +486,13 @@ bool arn_pages_resize(struct run *r, unsigned npages)
 	}
 	lock_drop(&arn_pages_lock);
 	return ok;
+}
+
+void arn_pages_snapshot(struct pages_state *out)
+{
+	lock_take(&arn_pages_lock);
+	*out = arn_pages;
+	lock_drop(&arn_pages_lock);
 }
 
 bool arn_pages_contain(const void *p)

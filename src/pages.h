@@ -33,7 +33,7 @@ struct chunk {
 	uint64_t dirty[CHUNK_WORDS];
 };
 
-/* All under pages_lock; read without it by the reporters. */
+/* All under pages_lock; `purged` and `nhuge` are also read without it. */
 struct pages_state {
 	size_t used;        /* bytes of spans and huge blocks in use */
 	size_t dirty;       /* bytes free but dirty: spans in chunks, cached huge mappings */
@@ -70,6 +70,9 @@ bool arn_huge_resize(struct run *r, size_t size, bool may_move);
 
 /* Gives free pages back until at most KEEP dirty bytes are left; returns bytes given back. */
 size_t arn_pages_trim(size_t keep);
+
+/* A picture of arn_pages in which the figures agree. */
+void arn_pages_snapshot(struct pages_state *out);
 
 /* For walkers: chunk descriptors by all_next, never freed; huge blocks by next. */
 extern struct chunk *arn_chunks ARN_HIDDEN;

@@ -14,7 +14,7 @@ static size_t dirty_min;     /* fewest dirty bytes in this epoch */
 
 size_t arn_promise_limit(size_t used)
 {
-	return (used >> DIRTY_SHIFT) + arn_options.dirty_kib * KIB + extra;
+	return (used >> DIRTY_SHIFT) + RELAXED_GET(arn_options.dirty_kib) * KIB + extra;
 }
 
 bool arn_promise_took(size_t taken, size_t clean, size_t dirty, size_t used)

@@ -4,7 +4,7 @@
  *
  * When a call returns, dirty bytes (free pages in chunks, cached huge mappings) are at most
  *
- *     used / 8 + dirty_kib + extra          0 <= extra <= 60 MiB
+ *     used / 8 + dirty_kib + extra          0 <= extra <= 63 MiB
  *
  * extra follows what the program does, without a clock.  It is 0 until memory that was given back
  * turns out to be wanted again: each byte taken fresh from the kernel that was given back before in

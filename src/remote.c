@@ -130,7 +130,7 @@ void arn_heap_collect(struct heap *h)
 			n += bits_popcount(mask);
 		}
 		if (n > 0) {
-			h->bins[r->cls].out -= n;
+			RELAXED_SET(h->bins[r->cls].out, h->bins[r->cls].out - n);
 			arn_heap_run_freed(h, r);
 		}
 	}

@@ -59,9 +59,9 @@ ARN_SLOW void arn_control_serve_slow(void)
 	    !atomic_compare_exchange_strong_explicit(&arn_control.trim_served, &served, request,
 						     memory_order_relaxed, memory_order_relaxed))
 		return;
-	before = arn_pages.purged;
+	before = RELAXED_GET(arn_pages.purged);
 	arn_trim(0);
 	/* Release: who reads the bytes after the request was served reads these. */
-	atomic_store_explicit(&arn_control.trim_bytes, arn_pages.purged - before,
+	atomic_store_explicit(&arn_control.trim_bytes, RELAXED_GET(arn_pages.purged) - before,
 			      memory_order_release);
 }

@@ -10,6 +10,9 @@
 #define MIN(a, b)        ((a) < (b) ? (a) : (b))
 #define MAX(a, b)        ((a) > (b) ? (a) : (b))
 
+/* Bytes of regions that a tcache bin may hold. */
+#define TCACHE_BYTES(s) ((s) <= 1 * KIB ? TCACHE_BYTES_SMALL : TCACHE_BYTES_LARGE)
+
 /* The fewest pages whose tail is at most an eighth of them (5 pages of the 20 KiB class hold
  * exactly 4 regions; one page could hold none). */
 #define FITS(s, p) ((p)*PAGE_BYTES >= (s) && ((p)*PAGE_BYTES) % (s)*8 <= (p)*PAGE_BYTES)
@@ -30,7 +33,7 @@
 		.shift = (uint8_t)__builtin_ctz(s),                                                \
 		.run_pages = RUN_PAGES(s),                                                         \
 		.run_max = RUN_PAGES_MAX(s),                                                       \
-		.cache_max = MAX(TCACHE_CAP_MIN, MIN(TCACHE_CAP_MAX, TCACHE_BYTES_MAX / (s))),     \
+		.cache_max = MAX(TCACHE_CAP_MIN, MIN(TCACHE_CAP_MAX, TCACHE_BYTES(s) / (s))),      \
 		.refill_max = MAX(1, MIN(REFILL_MAX, REFILL_BYTES_MAX / (s))),                     \
 	},
 #define FOUR(s)     CLASS(s) CLASS((s) + 16) CLASS((s) + 32) CLASS((s) + 48)

@@ -52,38 +52,40 @@ static void sum_all(struct sums *s)
 	*s = (struct sums){.heaps = 0};
 	if (arn_heap->kind == HEAP_THREAD)
 		arn_remote_flush(arn_heap);
-	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
+	for (struct heap *h = ACQUIRE_GET(arn_heaps); h != NULL; h = h->all_next) {
 		if (h->kind != HEAP_LOST && lock_try(&h->lock)) {
 			arn_heap_collect(h);
 			lock_drop(&h->lock);
 		}
 		sum_heap(h, s);
 		s->heaps += h->kind == HEAP_THREAD;
-		s->parked += h->kind == HEAP_THREAD && h->parked;
+		s->parked += h->kind == HEAP_THREAD && RELAXED_GET(h->parked);
 	}
 }
 
 void arn_stats_get(struct amalloc_stats *st)
 {
+	struct pages_state pages;
 	struct sums s;
 
 	sum_all(&s);
+	arn_pages_snapshot(&pages);
 	*st = (struct amalloc_stats){
-		.live = s.live_small + arn_pages.large + arn_pages.huge,
+		.live = s.live_small + pages.large + pages.huge,
 		.cached = s.cached_bytes,
-		.active = arn_pages.used,
-		.dirty = arn_pages.dirty,
+		.active = pages.used,
+		.dirty = pages.dirty,
 		/* The page map has 12 bytes for each page of ours. */
-		.metadata = arn_meta_used + arn_pages.mapped / PAGE_BYTES * 12,
-		.mapped = arn_pages.mapped + arn_meta_mapped + arn_pagemap_mapped(),
-		.peak_active = arn_pages.peak_used,
-		.peak_mapped = arn_pages.peak_mapped,
-		.huge = arn_pages.huge,
-		.large = arn_pages.large,
-		.purged = arn_pages.purged,
+		.metadata = RELAXED_GET(arn_meta_used) + pages.mapped / PAGE_BYTES * 12,
+		.mapped = pages.mapped + RELAXED_GET(arn_meta_mapped) + arn_pagemap_mapped(),
+		.peak_active = pages.peak_used,
+		.peak_mapped = pages.peak_mapped,
+		.huge = pages.huge,
+		.large = pages.large,
+		.purged = pages.purged,
 		.heaps = s.heaps,
 		.heaps_parked = s.parked,
-		.chunks = arn_pages.nchunks,
+		.chunks = pages.nchunks,
 		.sized_delete_mismatches = arn_delete_mismatches,
 	};
 }
@@ -148,7 +150,7 @@ int arn_info(int options, FILE *stream)
 			(size_t)(st.active - st.live - st.cached + st.dirty));
 		if (both)
 			fprintf(stream, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n",
-				arn_pages.nhuge, (size_t)st.huge);
+				RELAXED_GET(arn_pages.nhuge), (size_t)st.huge);
 		fprintf(stream,
 			"<system type=\"current\" size=\"%zu\"/>\n"
 			"<system type=\"max\" size=\"%zu\"/>\n"
@@ -169,7 +171,7 @@ struct amallinfo arn_mallinfo2(void)
 	return (struct amallinfo){
 		.arena = st.active + st.dirty - st.huge,
 		.ordblks = st.chunks,
-		.hblks = arn_pages.nhuge,
+		.hblks = RELAXED_GET(arn_pages.nhuge),
 		.hblkhd = st.huge,
 		.usmblks = 0,
 		.uordblks = st.live - st.huge,

@@ -49,9 +49,9 @@ static bool array_set(struct heap *h, unsigned cls, unsigned cap)
 	*a++ = NULL;
 	for (size_t i = 0; i < n; i++)
 		a[i] = old[i];
-	h->top[cls] = a + n;
+	RELAXED_SET(h->top[cls], a + n);
 	h->limit[cls] = a + cap;
-	b->base = a;
+	RELAXED_SET(b->base, a);
 	if (old != NULL)
 		arn_meta_put(array_kind(b->cap), old - 1);
 	b->cap = (uint16_t)cap;
@@ -98,7 +98,7 @@ static void *refill(struct heap *h, unsigned cls)
 	else if (b->want < arn_class[cls].refill_max)
 		b->want *= 2;
 	p = b->base[got - 1];
-	h->top[cls] = b->base + got - 1;
+	RELAXED_SET(h->top[cls], b->base + got - 1);
 	return p;
 }
 
@@ -122,7 +122,7 @@ static void flush(struct heap *h, unsigned cls, size_t n)
 
 	arn_heap_give(h, cls, b->base, (unsigned)n);
 	__builtin_memmove(b->base, b->base + n, kept * sizeof *b->base);
-	h->top[cls] = b->base + kept;
+	RELAXED_SET(h->top[cls], b->base + kept);
 }
 
 /* About how many bytes of address space the cached regions of a full bin lie scattered over, from
@@ -184,7 +184,7 @@ ARN_SLOW void arn_tcache_overflow_slow(struct heap *h, unsigned cls, void *p)
 		make_room(h, cls);
 	lock_drop(&h->lock);
 	*h->top[cls] = p;
-	h->top[cls]++;
+	ARN_STEP(h->top[cls], 1);
 	if (unlikely(control_pending()))
 		arn_control_serve_slow();
 }

@@ -29,8 +29,7 @@ ARN_HOT void *tcache_pop(struct heap *h, size_t cls, size_t size)
 
 	if (unlikely(p == NULL))
 		return arn_malloc_slow(size);
-	ARN_FORGET(*top);
-	--*top;
+	ARN_STEP(*top, -1);
 	return p;
 }
 
@@ -63,8 +62,7 @@ ARN_HOT void tcache_free(void *p)
 	if (unlikely(top[-1] == p || top >= h->limit[c]))
 		goto slow;
 	*top = p;
-	ARN_FORGET(h->top[c]);
-	h->top[c]++;
+	ARN_STEP(h->top[c], 1);
 	return;
 slow:
 	arn_free_slow(p);

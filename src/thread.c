@@ -25,7 +25,7 @@ static size_t queue_n;
 static struct heap *ended; /* the shared heap of threads that have ended */
 static struct heap *shared_free_list;
 static pthread_key_t key;
-static bool key_made;
+static _Atomic bool key_made;
 static bool orphans; /* this process was forked; heaps of lost threads are not queued yet */
 static struct heap *survivor; /* the heap of the thread that forked */
 
@@ -36,17 +36,17 @@ static struct heap *survivor; /* the heap of the thread that forked */
 /* With threads_lock held.  Queues the heaps of threads that did not survive a fork. */
 static void queue_orphans(void)
 {
-	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
+	for (struct heap *h = ACQUIRE_GET(arn_heaps); h != NULL; h = h->all_next) {
 		if (h->kind != HEAP_THREAD || h->parked || h == survivor)
 			continue;
 		/* Caught between the stores of a slot: what it gathered is lost. */
 		if (h->combining)
 			h->combine = NULL;
 		h->combining = false;
-		h->parked = true;
+		RELAXED_SET(h->parked, true);
 		h->parked_next = queue;
 		queue = h;
-		queue_n++;
+		RELAXED_SET(queue_n, queue_n + 1);
 	}
 	orphans = false;
 }
@@ -61,8 +61,8 @@ static struct heap *adopt(void)
 	h = queue;
 	if (h != NULL) {
 		queue = h->parked_next;
-		queue_n--;
-		h->parked = false;
+		RELAXED_SET(queue_n, queue_n - 1);
+		RELAXED_SET(h->parked, false);
 		h->rounds = 0;
 	} else {
 		h = arn_heap_new(HEAP_THREAD);
@@ -77,16 +77,16 @@ static struct heap *adopt(void)
 static void park(struct heap *h)
 {
 	lock_take(&threads_lock);
-	h->parked = true;
+	RELAXED_SET(h->parked, true);
 	h->parked_next = queue;
 	queue = h;
-	queue_n++;
+	RELAXED_SET(queue_n, queue_n + 1);
 	lock_drop(&threads_lock);
 }
 
 static void thread_end(void *arg)
 {
-	struct heap *h = arg;
+	struct heap *h = arg, *last;
 
 	if (h != arn_heap)
 		return;
@@ -94,10 +94,11 @@ static void thread_end(void *arg)
 		return;
 	lock_take(&threads_lock);
 	if (ended == NULL)
-		ended = arn_heap_new(HEAP_SHARED);
+		RELAXED_SET(ended, arn_heap_new(HEAP_SHARED));
+	last = ended;
 	lock_drop(&threads_lock);
 	arn_tcache_flush_all(h);
-	arn_heap = ended != NULL ? ended : &arn_heap_none;
+	arn_heap = last != NULL ? last : &arn_heap_none;
 	park(h);
 }
 
@@ -106,8 +107,10 @@ static void thread_end(void *arg)
 static void key_make(void)
 {
 	lock_take(&threads_lock);
-	if (!key_made)
-		key_made = pthread_key_create(&key, thread_end) == 0;
+	/* Release pairs with the acquire in arn_thread_heap_slow(): KEY is written before. */
+	if (!atomic_load_explicit(&key_made, memory_order_relaxed))
+		atomic_store_explicit(&key_made, pthread_key_create(&key, thread_end) == 0,
+				      memory_order_release);
 	arn_lock_watch_begin();
 	lock_drop(&threads_lock);
 }
@@ -136,7 +139,7 @@ ARN_SLOW struct heap *arn_thread_heap_slow(void)
 	arn_heap = h;
 	/* The heap is in place before this: pthread_setspecific may call calloc. */
 	if (h->kind == HEAP_THREAD && (arn_heap_count() > 1 || has_threads())) {
-		if (!key_made)
+		if (!atomic_load_explicit(&key_made, memory_order_acquire))
 			key_make();
 		pthread_setspecific(key, h);
 	}
@@ -145,7 +148,7 @@ ARN_SLOW struct heap *arn_thread_heap_slow(void)
 
 size_t arn_thread_parked(void)
 {
-	return queue_n;
+	return RELAXED_GET(queue_n);
 }
 
 struct heap *arn_thread_shared_new(void)
@@ -161,7 +164,7 @@ struct heap *arn_thread_shared_new(void)
 	else
 		h = arn_heap_new(HEAP_SHARED);
 	if (h != NULL)
-		h->parked = false;
+		RELAXED_SET(h->parked, false);
 	lock_drop(&threads_lock);
 	return h;
 }
@@ -169,7 +172,7 @@ struct heap *arn_thread_shared_new(void)
 void arn_thread_shared_free(struct heap *h)
 {
 	lock_take(&threads_lock);
-	h->parked = true;
+	RELAXED_SET(h->parked, true);
 	h->parked_next = shared_free_list;
 	shared_free_list = h;
 	lock_drop(&threads_lock);
@@ -177,7 +180,7 @@ void arn_thread_shared_free(struct heap *h)
 
 bool arn_thread_is_arena(const struct heap *h)
 {
-	return h != ended && !h->parked;
+	return h != RELAXED_GET(ended) && !RELAXED_GET(h->parked);
 }
 
 /* In the child of fork only one thread is left.  Heaps that were at rest wait for adoption; one
@@ -188,9 +191,9 @@ void arn_thread_fork_child(void)
 	struct heap *mine = arn_heap;
 
 	lock_reset(&threads_lock);
-	if (key_made)
+	if (atomic_load_explicit(&key_made, memory_order_relaxed))
 		arn_lock_watch_begin();
-	for (struct heap *h = arn_heaps; h != NULL; h = h->all_next) {
+	for (struct heap *h = ACQUIRE_GET(arn_heaps); h != NULL; h = h->all_next) {
 		if (!lock_is_held(&h->lock))
 			continue;
 		lock_reset(&h->lock);

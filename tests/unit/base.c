@@ -128,7 +128,7 @@ static void parse_child(void *arg)
 	_exit(arn_options.dirty_kib == t->dirty_kib && arn_options.thp == t->thp ? 0 : 1);
 }
 
-#define D 4096 /* the default of dirty_kib */
+#define D 1024 /* the default of dirty_kib */
 
 static struct parse parses[] = {
 	{"", D, 1, 0},
@@ -136,8 +136,8 @@ static struct parse parses[] = {
 	{"dirty_kib:17,thp:0", 17, 0, 0},
 	{"thp:0,thp:1", D, 1, 0},
 	{",,thp:0,,", D, 0, 0},
-	{"dirty_kib:1073741824", 1073741824, 1, 0},
-	{"dirty_kib:1073741825", D, 1, 1},
+	{"dirty_kib:1048576", 1048576, 1, 0},
+	{"dirty_kib:1048577", D, 1, 1},
 	{"dirty_kib:4294967297", D, 1, 1}, /* 1 where size_t has 32 bits and nobody looks */
 	{"dirty_kib:99999999999", D, 1, 1},
 	{"dirty_kib:18446744073709551616", D, 1, 1},

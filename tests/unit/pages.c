@@ -305,6 +305,7 @@ START_TEST(pages_purge_is_real)
 	struct run *r, *neighbour;
 	size_t bytes;
 
+	arn_options.dirty_kib = 4096; /* what is freed here fits */
 	boot();
 	r = span_get(100, 1);
 	neighbour = span_get(1, 1); /* the chunk stays in use */
@@ -399,6 +400,7 @@ START_TEST(huge_cache_serves_again)
 	struct run *r;
 	uintptr_t base;
 
+	arn_options.dirty_kib = 4096; /* what is freed here fits */
 	boot();
 	r = huge_new(3 * MIB);
 	ck_assert(r->zero);
@@ -478,6 +480,7 @@ START_TEST(huge_grows_from_cache)
 {
 	struct run *r;
 
+	arn_options.dirty_kib = 4096; /* what is freed here fits */
 	boot();
 	r = huge_new(3 * MIB);
 	huge_tag(r, 1);
