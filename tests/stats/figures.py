@@ -83,7 +83,8 @@ p.end()
 p = Layout(layout, "busy")
 time.sleep(0.2)
 docs = [heap(p.pid) for _ in range(20)]
-ok(all(d["reading"]["torn"] <= 3 for d in docs), "busy: hardly anything torn",
+# On a loaded machine the reader may lose the CPU in the middle of it.
+ok(sum(d["reading"]["torn"] <= 1 for d in docs) >= 18, "busy: hardly anything torn",
    [d["reading"] for d in docs])
 ok(all(8 * MIB < d["heap"]["live"] < 40 * MIB for d in docs),
    "busy: every picture is a plausible one", [d["heap"]["live"] for d in docs])

@@ -199,18 +199,18 @@ else:
     os.kill(inside, signal.SIGKILL) if os.path.exists(f"/proc/{inside}") else None
     # A number that is given to another process between two looks of --watch.
     again = f"""
-{layout} small </dev/zero >/dev/null & first=$!
+LD_PRELOAD={LIBRARY} {layout} small </dev/zero >/dev/null & first=$!
 sleep 0.3
 {TOOL} --watch 0.4 $first >{scratch('watched')} 2>&1 & watcher=$!
 sleep 0.6
 kill -9 $first; wait $first
 echo $((first - 1)) >/proc/sys/kernel/ns_last_pid
-{layout} puzzle </dev/zero >/dev/null & second=$!
+LD_PRELOAD={LIBRARY} {layout} puzzle </dev/zero >/dev/null & second=$!
 echo $first $second
 wait $watcher
 kill -9 $second
 """
-    r = subprocess.run(["unshare", "-mpf", "--mount-proc", "bash", "-c", again], env=preloaded(),
+    r = subprocess.run(["unshare", "-mpf", "--mount-proc", "bash", "-c", again],
                        capture_output=True, text=True, timeout=20)
     pids = r.stdout.split()
     watched = open(scratch("watched")).read()

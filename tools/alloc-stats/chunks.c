@@ -227,7 +227,21 @@ static void chunk_residence(struct walk *w, const struct chunk *c, struct chunk_
 		}
 }
 
-static void walk_chunk(struct walk *w, const struct chunk *c)
+/* Whether page I was freed since the chunk C, which is at address AT, was read. */
+static bool freed_since(struct walk *w, struct chunk *c, uint64_t at, unsigned i)
+{
+	struct chunk now;
+
+	target_refresh(w->t, at, sizeof now);
+	if (!target_read(w->t, at, &now, sizeof now) || now.base != c->base ||
+	    now.npages != c->npages)
+		return false;
+	memcpy(c->used, now.used, sizeof c->used);
+	memcpy(c->dirty, now.dirty, sizeof c->dirty);
+	return !bitmap_test(c->used, i);
+}
+
+static void walk_chunk(struct walk *w, struct chunk *c, uint64_t at)
 {
 	struct snapshot *s = w->s;
 	struct chunk_row *row;
@@ -248,6 +262,8 @@ static void walk_chunk(struct walk *w, const struct chunk *c)
 			continue;
 		}
 		n = walk_span(w, c, i, row);
+		if (n == 0 && freed_since(w, c, at, i))
+			continue;
 		if (n == 0) {
 			row->use[i] = USE_TORN;
 			s->torn++;
@@ -282,7 +298,7 @@ bool walk_chunks(struct walk *w)
 			continue;
 		}
 		w->room -= c.npages;
-		walk_chunk(w, &c);
+		walk_chunk(w, &c, at);
 	}
 	return true;
 }
