@@ -144,7 +144,10 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 		arn_trim(0);
 		p = cls != 0 ? small_malloc(h, cls) : large_malloc(h, size, alignment, false);
 	}
-	return likely(p != NULL) ? p : no_memory();
+	if (unlikely(p == NULL))
+		return no_memory();
+	valgrind_malloc(p, size, false);
+	return p;
 }
 
 ARN_SLOW void *arn_malloc_slow(size_t size)
@@ -155,14 +158,17 @@ ARN_SLOW void *arn_malloc_slow(size_t size)
 	if (likely(size - 1 < SMALL_MAX && h->kind == HEAP_THREAD)) {
 		void *p = arn_tcache_refill_slow(h, sizeclass_of(size));
 
-		if (likely(p != NULL))
+		if (likely(p != NULL)) {
+			valgrind_malloc(p, size, false);
 			return p;
+		}
 	}
 	return arn_alloc_in(NULL, size, QUANTUM);
 }
 
 static void *large_calloc(struct heap *h, size_t n)
 {
+	bool zero;
 	void *p;
 
 	if (n > PTRDIFF_MAX - QUANTUM)
@@ -173,7 +179,9 @@ static void *large_calloc(struct heap *h, size_t n)
 	if (unlikely(p == NULL))
 		return no_memory();
 	/* What was never written is zero, and stays untouched. */
-	return pagemap_run(p)->zero ? p : memset(p, 0, n);
+	zero = pagemap_run(p)->zero;
+	valgrind_malloc(p, n, zero);
+	return zero ? p : memset(p, 0, n);
 }
 
 void *arn_calloc_in(struct heap *h, size_t nmemb, size_t size)
@@ -242,7 +250,10 @@ ARN_SLOW void arn_free_slow(void *p)
 	if (info == 0) {
 		if (!arn_foreign_free(p))
 			crime(p);
-	} else if (cls >= NCLASSES) {
+		return;
+	}
+	valgrind_free(p);
+	if (cls >= NCLASSES) {
 		large_free(large_at(p, info));
 	} else if (INFO_OWNER(info) == h->id && h->kind == HEAP_THREAD) {
 		if (h->top[cls][-1] == p)
@@ -282,6 +293,8 @@ static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, 
 	/* glibc never fails to shrink. */
 	if (unlikely(q == NULL))
 		return size <= old ? p : NULL;
+	valgrind_resize(q, wish, size, wish);
+	old = valgrind_asked(p, old);
 	memcpy(q, p, old < size ? old : size);
 	tcache_free(p);
 	return q;
@@ -289,14 +302,19 @@ static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, 
 
 static void *realloc_large(void *p, struct run *r, size_t size)
 {
-	size_t old = r->size, wish = size;
+	size_t old = r->size, wish = size, asked = valgrind_asked(p, old);
 
 	if (r->state == RUN_HUGE) {
-		if (size > LARGE_MAX && arn_huge_resize(r, size, true))
+		/* Memcheck takes a block that was moved for a new one. */
+		if (size > LARGE_MAX && arn_huge_resize(r, size, !ARN_VALGRIND)) {
+			valgrind_resize(p, asked, size, r->size);
 			return (void *)r->base;
+		}
 	} else if (size > SMALL_MAX && size <= LARGE_MAX) {
-		if (arn_pages_resize(r, (unsigned)((size + PAGE_BYTES - 1) >> PAGE_SHIFT)))
+		if (arn_pages_resize(r, (unsigned)((size + PAGE_BYTES - 1) >> PAGE_SHIFT))) {
+			valgrind_resize(p, asked, size, r->size);
 			return p;
+		}
 		/* Blocked: whoever grows step by step gets room for the next steps, so that n steps
 		 * copy O(n) bytes.  What is not written is not resident. */
 		if (size > old)
@@ -394,7 +412,7 @@ void *arn_pvalloc(size_t size)
 
 /* ---- questions ------------------------------------------------------------------------------ */
 
-size_t arn_usable_size(const void *p)
+static size_t usable_size(const void *p)
 {
 	uint32_t info, cls;
 	size_t n;
@@ -412,6 +430,11 @@ size_t arn_usable_size(const void *p)
 		return large_at(p, info)->size;
 	check_region(p);
 	return arn_class[cls].size;
+}
+
+size_t arn_usable_size(const void *p)
+{
+	return valgrind_asked(p, usable_size(p));
 }
 
 size_t arn_good_size(size_t size)
@@ -436,14 +459,14 @@ static bool size_fits(size_t usable, size_t size, size_t alignment)
 
 void arn_free_sized(void *p, size_t size)
 {
-	if (p != NULL && !size_fits(arn_usable_size(p), size, QUANTUM))
+	if (p != NULL && !size_fits(usable_size(p), size, QUANTUM))
 		arn_crime(CRIME_WRONG_SIZE, p);
 	tcache_free(p);
 }
 
 void arn_free_aligned_sized(void *p, size_t alignment, size_t size)
 {
-	if (p != NULL && !size_fits(arn_usable_size(p), size, alignment))
+	if (p != NULL && !size_fits(usable_size(p), size, alignment))
 		arn_crime(CRIME_WRONG_SIZE, p);
 	tcache_free(p);
 }
@@ -453,7 +476,7 @@ ARN_SLOW void arn_delete_slow(void *p, size_t size)
 	uint32_t info = pagemap_info(pagemap_now(), p);
 
 	if (info != 0 && INFO_CLASS(info) != INFO_INNER &&
-	    !size_fits(arn_usable_size(p), size, QUANTUM))
+	    !size_fits(usable_size(p), size, QUANTUM))
 		atomic_fetch_add_explicit(&arn_delete_mismatches, 1, memory_order_relaxed);
 	tcache_free(p);
 }

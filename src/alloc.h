@@ -51,6 +51,7 @@ ARN_HOT void tcache_delete(void *p, size_t size)
 	top = h->top[c];
 	if (unlikely(top[-1] == p || top >= h->limit[c]))
 		goto slow;
+	valgrind_free(p);
 	*top = p;
 	ARN_STEP(h->top[c], 1);
 	return;

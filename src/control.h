@@ -11,8 +11,9 @@
  * the next slow path of any thread serves it, and a process that sleeps leaves it pending. */
 struct arn_control {
 	_Atomic uint32_t trim_request;
-	_Atomic uint32_t trim_served;
-	_Atomic uint64_t trim_bytes; /* what the last one gave back */
+	_Atomic uint32_t trim_served; /* a thread has begun with it */
+	_Atomic uint32_t trim_done;   /* ... and has ended; trim_bytes is its answer */
+	_Atomic uint64_t trim_bytes;  /* what the last one gave back */
 };
 extern struct arn_control arn_control ARN_HIDDEN;
 

@@ -9,6 +9,7 @@
 #include "pagemap.h"
 #include "pages.h"
 #include "run_ops.h"
+#include "valgrind.h"
 
 /* Ids below 64 are in a table beside the other globals: a process with few threads touches no
  * other page for it.  2^20 heaps in all, far above any thread limit. */
@@ -347,9 +348,27 @@ static void clear_list(struct run **head)
 	}
 }
 
+/* Memcheck wants to hear of each block. */
+static void tell_cleared(struct heap *h)
+{
+	for (unsigned c = 1; c < NCLASSES; c++) {
+		struct run *const lists[] = {h->bins[c].partial, h->bins[c].full};
+
+		for (unsigned k = 0; k < 2; k++)
+			for (struct run *r = lists[k]; r != NULL; r = r->next)
+				for (unsigned i = 0; i < r->nregions; i++)
+					if ((r->bits[i / WORD_BITS] >> i % WORD_BITS & 1) == 0)
+						valgrind_free(run_region(r, i));
+	}
+	for (struct run *r = h->large; r != NULL; r = r->sib_next)
+		valgrind_free((void *)r->base);
+}
+
 void arn_heap_shared_clear(struct heap *h)
 {
 	lock_take(&h->lock);
+	if (ARN_VALGRIND)
+		tell_cleared(h);
 	for (unsigned c = 1; c < NCLASSES; c++) {
 		clear_list(&h->bins[c].partial);
 		clear_list(&h->bins[c].full);

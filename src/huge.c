@@ -14,6 +14,7 @@
 #include "pagemap.h"
 #include "pages.h"
 #include "promise.h"
+#include "valgrind.h"
 
 /* A cached mapping serves a request that is up to an eighth smaller without being cut. */
 #define CACHE_SLACK_SHIFT 3
@@ -297,6 +298,7 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 		RELAXED_SET(r->nregions, 1);
 		atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
 		list_add(&arn_huge_live, r);
+		valgrind_noaccess((void *)r->base, mapping_bytes(r));
 		account_used(mapping_bytes(r), true);
 		RELAXED_SET(arn_pages.nhuge, arn_pages.nhuge + 1);
 		arn_pages_account_take(r->size, r->zero ? r->size : 0);

@@ -11,6 +11,7 @@
 #include "lock.h"
 #include "os.h"
 #include "tuning.h"
+#include "valgrind.h"
 
 /* The first slots lie in .bss beside the globals: /bin/true needs one OS page less. */
 #define BOOT_BYTES (16 * KIB)
@@ -18,30 +19,20 @@
 #define BLOCK_MIN (64 * KIB)
 #define BLOCK_MAX (4 * MIB)
 
-static struct lock meta_lock;
+struct lock arn_meta_lock;
+struct meta_block *arn_meta_blocks;
 static void *free_slots[META_KINDS];
 static char boot[BOOT_BYTES] __attribute__((aligned(ARN_CACHE_LINE)));
 static char *cursor = boot;
 static size_t left = BOOT_BYTES;
 size_t arn_meta_mapped = BOOT_BYTES, arn_meta_used;
 
-void arn_meta_give(void *p, size_t n)
-{
-	lock_take(&meta_lock);
-	RELAXED_SET(arn_meta_mapped, arn_meta_mapped + n);
-	if (n > left) {
-		left = 0;
-		cursor = p;
-		left = n;
-	}
-	lock_drop(&meta_lock);
-}
-
 static bool new_block(size_t need)
 {
 	size_t n = bits_round_up(arn_meta_mapped / 8, arn_os_page_bytes());
 	char *p;
 
+	need += ARN_CACHE_LINE; /* struct meta_block */
 	n = n < BLOCK_MIN ? BLOCK_MIN : n > BLOCK_MAX ? BLOCK_MAX : n;
 	if (n < need)
 		n = bits_round_up(need, arn_os_page_bytes());
@@ -53,12 +44,18 @@ static bool new_block(size_t need)
 			return false;
 	}
 	RELAXED_SET(arn_meta_mapped, arn_meta_mapped + n);
+	*(struct meta_block *)(void *)p = (struct meta_block){arn_meta_blocks, n};
+	atomic_signal_fence(memory_order_seq_cst);
+	arn_meta_blocks = (struct meta_block *)(void *)p;
+	p += ARN_CACHE_LINE;
+	n -= ARN_CACHE_LINE;
 	/* Order for fork: no moment shows an old cursor with a new length. */
 	left = 0;
 	atomic_signal_fence(memory_order_seq_cst);
 	cursor = p;
 	atomic_signal_fence(memory_order_seq_cst);
 	left = n;
+	valgrind_hide(p, n);
 	return true;
 }
 
@@ -67,7 +64,9 @@ void *arn_meta_get(unsigned kind, size_t lines)
 	size_t n = lines * ARN_CACHE_LINE;
 	void *slot;
 
-	lock_take(&meta_lock);
+	lock_take(&arn_meta_lock);
+	if (ARN_VALGRIND && cursor == boot)
+		valgrind_hide(boot, sizeof boot);
 	slot = free_slots[kind];
 	if (slot != NULL) {
 		free_slots[kind] = *(void **)slot;
@@ -79,22 +78,22 @@ void *arn_meta_get(unsigned kind, size_t lines)
 		cursor += n;
 		RELAXED_SET(arn_meta_used, arn_meta_used + n);
 	}
-	lock_drop(&meta_lock);
+	lock_drop(&arn_meta_lock);
 	return slot;
 }
 
 void arn_meta_put(unsigned kind, void *slot)
 {
-	lock_take(&meta_lock);
+	lock_take(&arn_meta_lock);
 	*(void **)slot = free_slots[kind];
 	atomic_signal_fence(memory_order_seq_cst);
 	free_slots[kind] = slot;
-	lock_drop(&meta_lock);
+	lock_drop(&arn_meta_lock);
 }
 
 void arn_meta_fork_child(void)
 {
-	lock_reset(&meta_lock);
+	lock_reset(&arn_meta_lock);
 	/* Caught between `left -= n` and `cursor += n`: the end is still right when both move, so
 	 * the worst is n bytes lost at the end of the block. */
 }

@@ -11,7 +11,7 @@
 #ifndef ARN_META_H
 #define ARN_META_H
 
-#include "compiler.h"
+#include "lock.h"
 
 /* Tcache arrays come in powers of two lines, 2^2 .. 2^8 (31 .. 2047 pointers and a sentinel). */
 #define META_ARRAY_KINDS 9
@@ -32,11 +32,16 @@ enum meta_kind {
 void *arn_meta_get(unsigned kind, size_t lines);
 void arn_meta_put(unsigned kind, void *slot);
 
-/* Adds [p, p + n) to what slots are cut from. */
-void arn_meta_give(void *p, size_t n);
-
 /* Bytes of all blocks, and bytes cut so far. */
 extern size_t arn_meta_mapped ARN_HIDDEN, arn_meta_used ARN_HIDDEN;
+
+/* Lies in the first line of each block that was mapped for slots. */
+struct meta_block {
+	struct meta_block *next;
+	size_t bytes;
+};
+extern struct meta_block *arn_meta_blocks ARN_HIDDEN;
+extern struct lock arn_meta_lock ARN_HIDDEN;
 
 /* In a forked child. */
 void arn_meta_fork_child(void);

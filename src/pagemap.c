@@ -34,6 +34,7 @@ static page_info *build(void *mem, uintptr_t end, size_t npages)
 	h->top = end - QUANTUM;
 	h->span16 = npages << (PAGE_SHIFT - QUANTUM_SHIFT);
 	h->npages = npages;
+	h->older = pagemap_now();
 	RELAXED_SET(mapped, mapped + arn_pagemap_bytes(npages));
 	return (page_info *)(h + 1);
 }

@@ -34,17 +34,18 @@
 #define INFO_INNER 254u /* another page of a large block */
 #define INFO_HUGE  255u /* first page of a huge block */
 
+typedef _Atomic uint32_t page_info;
+
 /* Lies just below info[0]; a window is named by the address of its infos, which saves the fast
  * path an addition. */
 struct pagemap {
 	uintptr_t top;    /* end of the window - 16 */
 	uintptr_t span16; /* bytes of the window / 16 */
 	size_t npages;
-	char pad[64 - 3 * sizeof(uintptr_t)];
+	page_info *older; /* the window before; still mapped */
+	char pad[64 - 4 * sizeof(uintptr_t)];
 };
 _Static_assert(sizeof(struct pagemap) == 64, "one line");
-
-typedef _Atomic uint32_t page_info;
 
 extern page_info *_Atomic arn_pagemap ARN_HIDDEN;
 

@@ -13,6 +13,7 @@
 #include "os.h"
 #include "pagemap.h"
 #include "promise.h"
+#include "valgrind.h"
 
 struct lock arn_pages_lock;
 struct pages_state arn_pages;
@@ -255,6 +256,7 @@ static struct chunk *chunk_map(unsigned npages, unsigned align_pages)
 		want = need;
 	}
 	hint = (uintptr_t)p;
+	valgrind_hide(&hint, sizeof hint);
 	c = arn_pagemap_cover(p, (size_t)want << PAGE_SHIFT) ? chunk_add((uintptr_t)p, want) : NULL;
 	if (c == NULL) {
 		arn_os_unmap(p, (size_t)want << PAGE_SHIFT);
@@ -435,6 +437,7 @@ bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_
 	dirty = bitmap_count(c->dirty, (unsigned)at, npages);
 	r->zero = dirty == 0;
 	set_used(c, (unsigned)at, npages, true);
+	valgrind_noaccess((void *)r->base, r->size);
 	if (r->state == RUN_LARGE)
 		arn_pages.large += r->size;
 	arn_pagemap_set((void *)r->base, npages, first, rest, r);

@@ -31,6 +31,10 @@ const struct arn_root arn_root __attribute__((used)) = {
 	.meta_used = &arn_meta_used,
 	.delete_mismatches = &arn_delete_mismatches,
 	.control = &arn_control,
+	.layout = ARN_ROOT_LAYOUT,
+	.meta_blocks = &arn_meta_blocks,
+	.locks = {&arn_threads_lock, &arn_pages_lock, &arn_meta_lock},
+	.serve = arn_control_serve_slow,
 };
 
 /* namesz, descsz, type, "libarena" padded to 12, the distance. */
@@ -61,7 +65,8 @@ ARN_SLOW void arn_control_serve_slow(void)
 		return;
 	before = RELAXED_GET(arn_pages.purged);
 	arn_trim(0);
-	/* Release: who reads the bytes after the request was served reads these. */
-	atomic_store_explicit(&arn_control.trim_bytes, RELAXED_GET(arn_pages.purged) - before,
-			      memory_order_release);
+	atomic_store_explicit(&arn_control.trim_bytes, arn_pages.purged - before,
+			      memory_order_relaxed);
+	/* Release: who sees the request done, from outside, sees its bytes. */
+	atomic_store_explicit(&arn_control.trim_done, request, memory_order_release);
 }

@@ -24,9 +24,24 @@
 #include "pages.h"
 
 #define ARN_ROOT_MAGIC   0x616e6572616c6c61ull /* "allarena" in memory on little-endian machines */
-#define ARN_ROOT_VERSION 1
+#define ARN_ROOT_VERSION 2
 #define ARN_NOTE_NAME    "libarena"
-#define ARN_NOTE_TYPE    1
+
+/* Differs when a struct that a reader walks has another layout, also one of the same size. */
+#define ARN_MIX(h, x)           ((h)*31u + (uint64_t)(x))
+#define ARN_MIX4(h, a, b, c, d) ARN_MIX(ARN_MIX(ARN_MIX(ARN_MIX(h, a), b), c), d)
+#define ARN_LAYOUT_RUN                                                                             \
+	ARN_MIX4(ARN_MIX4(17u, offsetof(struct run, slack_kib), offsetof(struct run, size),        \
+			  offsetof(struct run, nfree), offsetof(struct run, cls)),                 \
+		 offsetof(struct run, nwords), offsetof(struct run, npages),                       \
+		 offsetof(struct run, zero), offsetof(struct run, bits))
+#define ARN_ROOT_LAYOUT                                                                            \
+	ARN_MIX4(ARN_MIX4(ARN_LAYOUT_RUN, offsetof(struct heap, info),                             \
+			  offsetof(struct heap, bins), offsetof(struct bin, out),                  \
+			  offsetof(struct bin, base)),                                             \
+		 offsetof(struct chunk, used), offsetof(struct pages_state, nhuge),                \
+		 sizeof(struct sizeclass), sizeof(struct pagemap))
+#define ARN_NOTE_TYPE 1
 
 struct arn_root {
 	uint64_t magic;
@@ -44,6 +59,10 @@ struct arn_root {
 	const size_t *meta_mapped, *meta_used;
 	_Atomic size_t const *delete_mismatches;
 	struct arn_control *control;
+	uint64_t layout;                       /* ARN_ROOT_LAYOUT of the library */
+	struct meta_block *const *meta_blocks; /* list by next; .bss holds the first slots */
+	struct lock *locks[3];                 /* all locks but those of heaps */
+	void (*serve)(void);                   /* serves a request, when no lock is held */
 };
 extern const struct arn_root arn_root;
 

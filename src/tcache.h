@@ -28,6 +28,7 @@ static inline size_t tcache_count(const struct heap *h, unsigned cls)
 
 /* Waits in no lock: see fork.c. */
 void arn_thread_fork_child(void);
+extern struct lock arn_threads_lock ARN_HIDDEN;
 /* Heaps on the waiting queue. */
 size_t arn_thread_parked(void);
 

@@ -16,6 +16,7 @@
 
 #include "heap.h"
 #include "pagemap.h"
+#include "valgrind.h"
 
 /* errno is ENOMEM when they return NULL; SIZE may be anything. */
 void *arn_malloc_slow(size_t size);
@@ -30,6 +31,7 @@ ARN_HOT void *tcache_pop(struct heap *h, size_t cls, size_t size)
 	if (unlikely(p == NULL))
 		return arn_malloc_slow(size);
 	ARN_STEP(*top, -1);
+	valgrind_malloc(p, size, false);
 	return p;
 }
 
@@ -61,6 +63,7 @@ ARN_HOT void tcache_free(void *p)
 	/* A region freed twice in a row; one that the sentinel cannot equal. */
 	if (unlikely(top[-1] == p || top >= h->limit[c]))
 		goto slow;
+	valgrind_free(p);
 	*top = p;
 	ARN_STEP(h->top[c], 1);
 	return;

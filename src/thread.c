@@ -19,7 +19,7 @@
 #include "tcache.h"
 #include "tcache_inl.h"
 
-static struct lock threads_lock;
+struct lock arn_threads_lock;
 static struct heap *queue; /* parked heaps, last one first */
 static size_t queue_n;
 static struct heap *ended; /* the shared heap of threads that have ended */
@@ -55,7 +55,7 @@ static struct heap *adopt(void)
 {
 	struct heap *h;
 
-	lock_take(&threads_lock);
+	lock_take(&arn_threads_lock);
 	if (unlikely(orphans))
 		queue_orphans();
 	h = queue;
@@ -70,18 +70,18 @@ static struct heap *adopt(void)
 		if (h == NULL)
 			h = ended;
 	}
-	lock_drop(&threads_lock);
+	lock_drop(&arn_threads_lock);
 	return h;
 }
 
 static void park(struct heap *h)
 {
-	lock_take(&threads_lock);
+	lock_take(&arn_threads_lock);
 	RELAXED_SET(h->parked, true);
 	h->parked_next = queue;
 	queue = h;
 	RELAXED_SET(queue_n, queue_n + 1);
-	lock_drop(&threads_lock);
+	lock_drop(&arn_threads_lock);
 }
 
 static void thread_end(void *arg)
@@ -92,11 +92,11 @@ static void thread_end(void *arg)
 		return;
 	if (++h->rounds < ROUNDS && pthread_setspecific(key, h) == 0)
 		return;
-	lock_take(&threads_lock);
+	lock_take(&arn_threads_lock);
 	if (ended == NULL)
 		RELAXED_SET(ended, arn_heap_new(HEAP_SHARED));
 	last = ended;
-	lock_drop(&threads_lock);
+	lock_drop(&arn_threads_lock);
 	arn_tcache_flush_all(h);
 	arn_heap = last != NULL ? last : &arn_heap_none;
 	park(h);
@@ -106,13 +106,13 @@ static void thread_end(void *arg)
  * parked, and save three page faults.  Before libc is ready there are no threads. */
 static void key_make(void)
 {
-	lock_take(&threads_lock);
+	lock_take(&arn_threads_lock);
 	/* Release pairs with the acquire in arn_thread_heap_slow(): KEY is written before. */
 	if (!atomic_load_explicit(&key_made, memory_order_relaxed))
 		atomic_store_explicit(&key_made, pthread_key_create(&key, thread_end) == 0,
 				      memory_order_release);
 	arn_lock_watch_begin();
-	lock_drop(&threads_lock);
+	lock_drop(&arn_threads_lock);
 }
 
 /* glibc's word; weak, since other libcs have none. */
@@ -157,7 +157,7 @@ struct heap *arn_thread_shared_new(void)
 
 	if (!arn_boot())
 		return NULL;
-	lock_take(&threads_lock);
+	lock_take(&arn_threads_lock);
 	h = shared_free_list;
 	if (h != NULL)
 		shared_free_list = h->parked_next;
@@ -165,17 +165,17 @@ struct heap *arn_thread_shared_new(void)
 		h = arn_heap_new(HEAP_SHARED);
 	if (h != NULL)
 		RELAXED_SET(h->parked, false);
-	lock_drop(&threads_lock);
+	lock_drop(&arn_threads_lock);
 	return h;
 }
 
 void arn_thread_shared_free(struct heap *h)
 {
-	lock_take(&threads_lock);
+	lock_take(&arn_threads_lock);
 	RELAXED_SET(h->parked, true);
 	h->parked_next = shared_free_list;
 	shared_free_list = h;
-	lock_drop(&threads_lock);
+	lock_drop(&arn_threads_lock);
 }
 
 bool arn_thread_is_arena(const struct heap *h)
@@ -190,7 +190,7 @@ void arn_thread_fork_child(void)
 {
 	struct heap *mine = arn_heap;
 
-	lock_reset(&threads_lock);
+	lock_reset(&arn_threads_lock);
 	if (atomic_load_explicit(&key_made, memory_order_relaxed))
 		arn_lock_watch_begin();
 	for (struct heap *h = ACQUIRE_GET(arn_heaps); h != NULL; h = h->all_next) {
