@@ -288,8 +288,10 @@ static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, 
 {
 	void *q = arena == NULL ? tcache_malloc(wish) : arn_alloc_in(arena, wish, QUANTUM);
 
-	if (unlikely(q == NULL && wish > size))
+	if (unlikely(q == NULL && wish > size)) {
 		q = arn_alloc_in(arena, size, QUANTUM);
+		wish = size;
+	}
 	/* glibc never fails to shrink. */
 	if (unlikely(q == NULL))
 		return size <= old ? p : NULL;
@@ -331,8 +333,12 @@ static void *realloc_small(void *p, uint32_t info, size_t size)
 	bool own = (info ^ arn_heap->info) < NCLASSES;
 
 	check_region(p);
-	if (size <= SMALL_MAX && sizeclass_of(size) == cls)
+	if (size <= SMALL_MAX && sizeclass_of(size) == cls) {
+		const size_t usable = arn_class[cls].size;
+
+		valgrind_resize(p, valgrind_asked(p, usable), size, usable);
 		return p;
+	}
 	return realloc_move(own ? NULL : arn_arena_of(p), p, arn_class[cls].size, size, size);
 }
 
