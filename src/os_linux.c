@@ -9,7 +9,6 @@
 #include "os.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -74,6 +73,9 @@ static long sys6(long nr, long a, long b, long c, long d, long e, long f)
 #else
 #define SYS_MMAP SYS_mmap
 #endif
+/* Of the kernel's interface; musl-gcc does not find linux/futex.h. */
+#define WAIT_PRIVATE (0 | 128)
+#define WAKE_PRIVATE (1 | 128)
 /* 32-bit kernels of the 64-bit-time era may name only the new call; the arguments we use agree. */
 #ifdef SYS_futex
 #define SYS_FUTEX SYS_futex
@@ -111,9 +113,17 @@ size_t arn_os_page_bytes(void)
 
 static void *map(void *hint, size_t n, int flags)
 {
-	long ret = sys6(SYS_MMAP, (long)hint, (long)n, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+	const long prot = PROT_READ | PROT_WRITE;
+	long ret;
 
+	flags |= MAP_PRIVATE | MAP_ANONYMOUS;
+#ifdef __s390__
+	/* The one architecture whose mmap finds its arguments in memory. */
+	ret = sys6(SYS_mmap, (long)(const long[]){(long)hint, (long)n, prot, flags, -1, 0}, 0, 0, 0,
+		   0, 0);
+#else
+	ret = sys6(SYS_MMAP, (long)hint, (long)n, prot, flags, -1, 0);
+#endif
 	return is_error(ret) ? NULL : (void *)ret;
 }
 
@@ -209,12 +219,12 @@ void arn_os_want_huge(void *p, size_t n)
 
 void arn_os_futex_wait(_Atomic uint32_t *word, uint32_t expected)
 {
-	sys6(SYS_FUTEX, (long)word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, (long)expected, 0, 0, 0);
+	sys6(SYS_FUTEX, (long)word, WAIT_PRIVATE, (long)expected, 0, 0, 0);
 }
 
 void arn_os_futex_wake(_Atomic uint32_t *word)
 {
-	sys6(SYS_FUTEX, (long)word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, 0, 0, 0);
+	sys6(SYS_FUTEX, (long)word, WAKE_PRIVATE, 1, 0, 0, 0);
 }
 
 void arn_os_write_err(const char *s, size_t n)
