@@ -82,16 +82,14 @@ bool arn_pagemap_cover(const void *p, size_t n)
 	size_t want;
 	void *mem;
 
-	if (from >= begin && to <= end)
-		return true;
 	if (to < from) /* in the last page of the address space (32 bits): it has no entry */
 		return false;
+	if (from >= begin && to <= end)
+		return true;
 	/* Twice the old window, in the direction in which it was left, if that is enough.  All
 	 * these are multiples of our page.  On 32 bits twice may be more than there is: then all.
 	 */
 	want = (end - begin) * 2;
-	if (want < end - begin) /* half of a 32-bit address space */
-		want = bits_round_down(~(uintptr_t)0, PAGE_BYTES);
 	if (want < end - begin)
 		want = LAST_PAGE;
 	if (from < begin) {
