@@ -9,12 +9,17 @@
 
 static size_t extra;         /* bytes allowed because of regrets */
 static size_t given;         /* bytes given back in this epoch and not yet regretted */
-static uint64_t taken_epoch; /* bytes taken in this epoch; may pass 4 GiB on 32 bits too */
+static uint64_t taken_epoch; /* bytes taken in this epoch: on 32 bits too more than 4 GiB */
 static size_t dirty_min;     /* fewest dirty bytes in this epoch */
 
 size_t arn_promise_limit(size_t used)
 {
-	return (used >> DIRTY_SHIFT) + RELAXED_GET(arn_options.dirty_kib) * KIB + extra;
+	size_t kib = RELAXED_GET(arn_options.dirty_kib);
+
+	/* On 32 bits the option's highest value is more than there are bytes. */
+	if (sizeof(size_t) == 4 && kib > SIZE_MAX / KIB / 2)
+		kib = SIZE_MAX / KIB / 2;
+	return (used >> DIRTY_SHIFT) + kib * KIB + extra;
 }
 
 bool arn_promise_took(size_t taken, size_t clean, size_t dirty, size_t used)
