@@ -177,3 +177,18 @@ DELETE(delete_one_align_nothrow, "_ZdlPv" ALIGN NOTHROW, (void *p, size_t a, con
 DELETE(delete_array_align_nothrow, "_ZdaPv" ALIGN NOTHROW, (void *p, size_t a, const void *t),
        (void)a;
        (void)t; tcache_free(p))
+
+#ifdef __ARM_EABI__
+/* ARM's unwind tables name these only to bring libgcc_s in, which a C program need not load.  Who
+ * unwinds has it, and calls its own; weak, for a static program that holds those too. */
+void __aeabi_unwind_cpp_pr0(void) __attribute__((weak, visibility("hidden")));
+void __aeabi_unwind_cpp_pr1(void) __attribute__((weak, visibility("hidden")));
+
+void __aeabi_unwind_cpp_pr0(void)
+{
+}
+
+void __aeabi_unwind_cpp_pr1(void)
+{
+}
+#endif

@@ -37,7 +37,7 @@ const struct arn_root arn_root __attribute__((used)) = {
 	.serve = arn_control_serve_slow,
 };
 
-/* namesz, descsz, type, "libarena" padded to 12, the distance. */
+/* namesz, descsz, type, "libarena" padded to 12, the distance: on 32 bits the root lies above. */
 __asm__(".pushsection .note.libarena, \"a\", %note\n"
 	"	.balign 4\n"
 	"	.long 9, 8, 1\n"
@@ -45,8 +45,10 @@ __asm__(".pushsection .note.libarena, \"a\", %note\n"
 	"	.balign 4\n"
 #ifdef __LP64__
 	"1:	.quad arn_root - 1b\n"
-#else
+#elif __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	"1:	.long arn_root - 1b, 0\n"
+#else
+	"1:	.long 0, arn_root - 1b\n"
 #endif
 	".popsection\n");
 
