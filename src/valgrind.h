@@ -5,7 +5,7 @@
  * Memcheck sees mappings, not blocks.  It learns of each block the size that was asked (no red zones:
  * what lies between blocks, and free pages, is unaddressable), and remembers freed ones.  Metadata
  * is unaddressable for it too, so that the pointers in tcaches and runs keep no lost block reachable;
- * our own accesses to it are not reported.
+ * our own accesses to it are not reported (memcheck lists these ranges in its last lines).
  *
  * Without --with-valgrind all of this compiles to nothing; with it, outside of valgrind, to a few
  * instructions for each call.
@@ -19,15 +19,15 @@
 #include <valgrind/memcheck.h>
 #else
 /* Never reached, but compiled. */
-#define VALGRIND_MALLOCLIKE_BLOCK(p, size, redzone, zeroed)          ((void)(p))
-#define VALGRIND_FREELIKE_BLOCK(p, redzone)                          ((void)(p))
-#define VALGRIND_RESIZEINPLACE_BLOCK(p, old, size, redzone)          ((void)(p))
-#define VALGRIND_MAKE_MEM_NOACCESS(p, n)                             ((void)(p))
-#define VALGRIND_MAKE_MEM_DEFINED(p, n)                              ((void)(p))
-#define VALGRIND_CHECK_MEM_IS_ADDRESSABLE(p, n)                      ((uintptr_t)0)
-#define VALGRIND_DISABLE_ADDR_ERROR_REPORTING_IN_RANGE(p, n)         ((void)(p))
-#define VALGRIND_DISABLE_ERROR_REPORTING                             ((void)0)
-#define VALGRIND_ENABLE_ERROR_REPORTING                              ((void)0)
+#define VALGRIND_MALLOCLIKE_BLOCK(p, size, redzone, zeroed)  ((void)(p), (void)(size), (void)(zeroed))
+#define VALGRIND_FREELIKE_BLOCK(p, redzone)                  ((void)(p))
+#define VALGRIND_RESIZEINPLACE_BLOCK(p, old, size, redzone)  ((void)(p), (void)(old), (void)(size))
+#define VALGRIND_MAKE_MEM_NOACCESS(p, n)                     ((void)(p), (void)(n))
+#define VALGRIND_MAKE_MEM_DEFINED(p, n)                      ((void)(p), (void)(n))
+#define VALGRIND_CHECK_MEM_IS_ADDRESSABLE(p, n)              ((void)(p), (void)(n), 0)
+#define VALGRIND_DISABLE_ADDR_ERROR_REPORTING_IN_RANGE(p, n) ((void)(p), (void)(n))
+#define VALGRIND_DISABLE_ERROR_REPORTING                     ((void)0)
+#define VALGRIND_ENABLE_ERROR_REPORTING                      ((void)0)
 #endif
 
 /* P is a block of SIZE bytes from now on. */
