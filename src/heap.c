@@ -83,6 +83,7 @@ struct heap *arn_heap_new(enum heap_kind kind)
 
 	if (h == NULL)
 		return NULL;
+	valgrind_show(&h->lock, sizeof h->lock);
 	h->id = nheaps + 1;
 	h->info = h->id << INFO_CLASS_BITS;
 	h->kind = (uint8_t)kind;

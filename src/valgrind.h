@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * valgrind.h - what memcheck is told about our blocks, when configured --with-valgrind.  Layer base.
+ * valgrind.h - what memcheck is told of our blocks, when configured --with-valgrind.  Layer base.
  *
- * Memcheck sees mappings, not blocks.  It learns of each block the size that was asked (no red zones:
- * what lies between blocks, and free pages, is unaddressable), and remembers freed ones.  Metadata
- * is unaddressable for it too, so that the pointers in tcaches and runs keep no lost block reachable;
- * our own accesses to it are not reported (memcheck lists these ranges in its last lines).
+ * Memcheck sees mappings, not blocks.  It learns of each block the size that was asked (no red
+ * zones: what lies between blocks, and free pages, is unaddressable), and remembers freed ones.
+ * Metadata is unaddressable for it too, so that the pointers in tcaches and runs keep no lost block
+ * reachable; our own accesses to it are not reported (memcheck lists these ranges in its last
+ * lines).
  *
  * Without --with-valgrind all of this compiles to nothing; with it, outside of valgrind, to a few
  * instructions for each call.
@@ -19,7 +20,7 @@
 #include <valgrind/memcheck.h>
 #else
 /* Never reached, but compiled. */
-#define VALGRIND_MALLOCLIKE_BLOCK(p, size, redzone, zeroed)  ((void)(p), (void)(size), (void)(zeroed))
+#define VALGRIND_MALLOCLIKE_BLOCK(p, size, redzone, zero)    ((void)(p), (void)(size), (void)(zero))
 #define VALGRIND_FREELIKE_BLOCK(p, redzone)                  ((void)(p))
 #define VALGRIND_RESIZEINPLACE_BLOCK(p, old, size, redzone)  ((void)(p), (void)(old), (void)(size))
 #define VALGRIND_MAKE_MEM_NOACCESS(p, n)                     ((void)(p), (void)(n))
@@ -44,8 +45,8 @@ ARN_HOT void valgrind_free(void *p)
 		VALGRIND_FREELIKE_BLOCK(p, 0);
 }
 
-/* The size that was asked for the block P, which has USABLE bytes: those to the first that may not be
- * touched.  USABLE itself outside of valgrind. */
+/* The size that was asked for the block P, which has USABLE bytes: those to the first that may not
+ * be touched.  USABLE itself outside of valgrind. */
 ARN_HOT size_t valgrind_asked(const void *p, size_t usable)
 {
 	uintptr_t end = 0;
@@ -65,7 +66,8 @@ ARN_HOT void valgrind_noaccess(void *p, size_t n)
 		VALGRIND_MAKE_MEM_NOACCESS(p, n);
 }
 
-/* The block P, of which ASKED bytes were asked before, keeps its place for SIZE of its USABLE bytes. */
+/* The block P, for which ASKED bytes were asked before, keeps its place for SIZE of its USABLE
+ * bytes. */
 ARN_HOT void valgrind_resize(void *p, size_t asked, size_t size, size_t usable)
 {
 	if (ARN_VALGRIND) {
