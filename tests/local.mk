@@ -208,6 +208,8 @@ REAL_TESTS = \
 COMPAT_TESTS = tests/compat/quick
 EXTRA_DIST += $(REAL_TESTS) tests/real/lib.sh tests/lib/witness.c tests/compat
 
+include $(srcdir)/tests/stats/local.mk
+
 # ---- what `make check` runs ---------------------------------------------------------------------
 
 check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS)

@@ -3,6 +3,14 @@
 # tools/local.mk - the programs: alloc-stats (bin) and arena-preload (sbin, static).  Each lists its
 # files in a local.mk of its own.
 
+# In the tarball whatever is configured; a list inside a condition would not be.
+EXTRA_DIST += \
+	tools/alloc-stats/completion/alloc-stats.bash \
+	tools/arena-preload/arena-preload.bash-completion \
+	tools/arena-preload/initramfs/hook \
+	tools/arena-preload/initramfs/local-bottom \
+	tools/gdb/libarena-gdb.py
+
 if TOOLS
 include $(srcdir)/tools/arena-preload/local.mk
 dist_man_MANS += man/arena-preload.8

@@ -5,7 +5,7 @@
  */
 #include "form.h"
 
-enum { slot_count = 100000, step_count = 600000 };
+enum { slot_count = 100000, step_count = 200000 };
 
 struct slot {
 	unsigned char *p;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# The tests of alloc-stats.  Included by tools/alloc-stats/local.mk.
+# tests/stats/local.mk - the tests of alloc-stats, run where it is built and distributed always.
 
 STATS_TESTS = \
 	tests/stats/figures.py \
@@ -10,4 +10,6 @@ STATS_TESTS = \
 	tests/stats/gdb.py \
 	tests/stats/redis.py
 EXTRA_DIST += $(STATS_TESTS) tests/stats/lib.py tests/stats/layout.c
+if ALLOC_STATS
 TESTS += $(STATS_TESTS)
+endif

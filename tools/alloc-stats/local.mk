@@ -16,6 +16,7 @@ tools_alloc_stats_alloc_stats_SOURCES = \
 	tools/alloc-stats/roots.c \
 	tools/alloc-stats/snapshot.c \
 	tools/alloc-stats/chunks.c \
+	tools/alloc-stats/metadata.c \
 	tools/alloc-stats/residence.c \
 	tools/alloc-stats/show.h \
 	tools/alloc-stats/verdict.c \
@@ -49,10 +50,7 @@ bashcompletiondir = $(datadir)/bash-completion/completions
 zshcompletiondir = $(datadir)/zsh/site-functions
 dist_zshcompletion_DATA = tools/alloc-stats/completion/_alloc-stats
 nodist_bashcompletion_DATA = tools/alloc-stats/completion/alloc-stats
-EXTRA_DIST += tools/alloc-stats/completion/alloc-stats.bash
 CLEANFILES += $(nodist_bashcompletion_DATA)
 # bash-completion looks for a file with the command's own name.
 tools/alloc-stats/completion/alloc-stats: tools/alloc-stats/completion/alloc-stats.bash
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && cp $(srcdir)/tools/alloc-stats/completion/alloc-stats.bash $@
-
-include $(srcdir)/tests/stats/local.mk

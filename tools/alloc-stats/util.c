@@ -59,6 +59,7 @@ void *grab_room(void *array, size_t count, size_t *capacity, size_t size)
 	return grab_again(array, *capacity * size);
 }
 
+__attribute__((format(printf, 1, 0)))
 static void say(const char *format, va_list ap)
 {
 	fputs("alloc-stats: ", stderr);

@@ -49,11 +49,6 @@ dist_systemdsystemunit_DATA = \
 	tools/arena-preload/arena-preload-trial.service \
 	tools/arena-preload/arena-preload-booted.service
 
-EXTRA_DIST += \
-	tools/arena-preload/arena-preload.bash-completion \
-	tools/arena-preload/initramfs/hook \
-	tools/arena-preload/initramfs/local-bottom
-
 initramfsdir = $(datadir)/initramfs-tools
 
 # The unit that clears the count of boots is on wherever it is installed, without a

@@ -3,7 +3,6 @@
 # gdb finds a library's script by the library's full name below its auto-load directory.  Included
 # by tools/local.mk.
 
-EXTRA_DIST += tools/gdb/libarena-gdb.py
 gdbautoloaddir = $(datadir)/gdb/auto-load$(libdir)
 
 # libtool knows the name of the file behind libarena.so.0.
