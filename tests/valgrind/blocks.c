@@ -80,6 +80,8 @@ static int reallocs(void)
 {
 	size_t n = 1, bad = 0;
 	char *p = amalloc(1);
+	void *in_the_way[40];
+	int steps = 0;
 
 	p[0] = 'a';
 	while (n < 20000000) {
@@ -90,6 +92,9 @@ static int reallocs(void)
 		memset(p + old, 'a', n - old);
 		for (size_t i = 0; i < n; i += n / 50 + 1)
 			bad += p[i] != 'a';
+		/* A mapping behind it, so that it cannot always grow where it is. */
+		if (n > 2000000)
+			in_the_way[steps++] = amalloc(3000000);
 	}
 	for (; n > 10; n = n * 2 / 3) {
 		p = arealloc(p, n);
@@ -97,6 +102,8 @@ static int reallocs(void)
 		bad += amalloc_usable_size(p) < n;
 	}
 	afree(p);
+	while (steps > 0)
+		afree(in_the_way[--steps]);
 	return bad != 0;
 }
 
