@@ -210,6 +210,9 @@ EXTRA_DIST += $(REAL_TESTS) tests/real/lib.sh tests/lib/witness.c tests/compat
 
 include $(srcdir)/tests/stats/local.mk
 
+# Enough to see that the tarball is whole: every test is compiled anyway.
+DIST_TESTS = $(UNIT_TESTS) $(BUILD_TESTS) $(MAN_TESTS) $(DEATH_TESTS) $(REAL_TESTS)
+
 # ---- what `make check` runs ---------------------------------------------------------------------
 
 check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS)
