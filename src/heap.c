@@ -43,8 +43,8 @@ uint32_t arn_heap_count(void)
 
 struct heap *arn_heap_by_id(uint32_t id)
 {
-	/* Acquire pairs with the release in table_set(): who has the id of a run that was given away
-	 * meanwhile has not synchronised with the maker of its new heap. */
+	/* Acquire pairs with the release in table_set(): who has the id of a run that was given
+	 * away meanwhile has not synchronised with the maker of its new heap. */
 	if (id < FIRST_IDS)
 		return ACQUIRE_GET(first_table[id]);
 	return ACQUIRE_GET(ACQUIRE_GET(root_table[id / LEAF_IDS])[id % LEAF_IDS]);
@@ -255,7 +255,8 @@ void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 		unsigned k = n < GROUP ? n : GROUP, i;
 
 		for (i = 0; i < k; i++) {
-			runs[i] = RELAXED_GET(*pagemap_run_slot(m, p[i]));
+			runs[i] = atomic_load_explicit(pagemap_run_slot(m, p[i]),
+						       memory_order_relaxed);
 			/* NULL, of a page that is free by now, does not fault here. */
 			__builtin_prefetch(&runs[i]->base, 1);
 		}

@@ -4,7 +4,7 @@
  *
  * The first malloc may come before our constructor (other libraries' constructors, the loader
  * itself): it makes the first mapping and needs nothing of libc.  The constructor then reads the
- * options; what runs in a forked child is registered when both have been.
+ * options, and registers what runs in a forked child and in a thread that ends.
  */
 #include "init.h"
 
@@ -21,17 +21,6 @@
 
 static struct lock boot_lock;
 static _Atomic bool booted;
-static bool constructed; /* libc is ready */
-static bool fork_watched;
-
-/* A process that never allocates has nothing to mend in its children, and saves the page faults. */
-static void watch_fork(void)
-{
-	arn_lock_watch_set(arn_fork_child);
-	if (!fork_watched)
-		fork_watched = pthread_atfork(NULL, NULL, arn_fork_child) == 0;
-}
-
 bool arn_boot(void)
 {
 	bool ok;
@@ -44,8 +33,7 @@ bool arn_boot(void)
 	if (!ok) {
 		arn_os_init();
 		ok = arn_pages_boot();
-		if (constructed)
-			watch_fork();
+		arn_lock_watch_set(arn_fork_child);
 		atomic_store_explicit(&booted, ok, memory_order_release);
 	}
 	lock_drop(&boot_lock);
@@ -72,9 +60,10 @@ __attribute__((constructor)) static void begin(void)
 
 	if (text != NULL)
 		arn_options_parse(text);
-	constructed = true;
-	if (atomic_load_explicit(&booted, memory_order_relaxed))
-		watch_fork();
+	/* Neither may wait for the first malloc, which may come from inside pthread_atfork itself,
+	 * or from pthread_setspecific. */
+	pthread_atfork(NULL, NULL, arn_fork_child);
+	arn_thread_init();
 }
 
 __attribute__((destructor)) static void end(void)

@@ -24,17 +24,27 @@ static void (*_Atomic watch_repair)(void);
 
 void arn_lock_watch_begin(void)
 {
-	_Atomic uint32_t *word = atomic_load_explicit(&watch_word, memory_order_relaxed);
+	static _Atomic bool begun;
+	_Atomic uint32_t *word;
 
-	if (word == NULL) {
-		word = arn_os_map(NULL, arn_os_page_bytes());
-		/* A sandbox or an old kernel may refuse: then nothing is watched. */
-		if (word == NULL || !arn_os_wipe_on_fork(word, arn_os_page_bytes()))
-			return;
-	}
+	if (atomic_load_explicit(&begun, memory_order_relaxed) ||
+	    atomic_exchange_explicit(&begun, true, memory_order_relaxed))
+		return;
+	word = arn_os_map(NULL, arn_os_page_bytes());
+	/* A sandbox or an old kernel may refuse: then nothing is watched. */
+	if (word == NULL || !arn_os_wipe_on_fork(word, arn_os_page_bytes()))
+		return;
 	atomic_store_explicit(word, 1, memory_order_relaxed);
 	/* Release pairs with the acquire in arn_lock_watch_check(). */
 	atomic_store_explicit(&watch_word, word, memory_order_release);
+}
+
+void arn_lock_watch_again(void)
+{
+	_Atomic uint32_t *word = atomic_load_explicit(&watch_word, memory_order_relaxed);
+
+	if (word != NULL)
+		atomic_store_explicit(word, 1, memory_order_relaxed);
 }
 
 void arn_lock_watch_set(void (*repair)(void))

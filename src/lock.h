@@ -28,6 +28,8 @@ struct lock {
  * wipes in every child, and, if it is gone, has REPAIR reset all locks first.  Watching begins with
  * the second thread: a process with one has nobody to vanish. */
 void arn_lock_watch_begin(void);
+/* In a child that is being repaired. */
+void arn_lock_watch_again(void);
 void arn_lock_watch_set(void (*repair)(void));
 /* The same look, without a lock to wait for: before a thread gets its heap. */
 void arn_lock_watch_check(void);

@@ -26,6 +26,8 @@ static inline size_t tcache_count(const struct heap *h, unsigned cls)
 	return h->bins[cls].base == NULL ? 0 : (size_t)(h->top[cls] - h->bins[cls].base);
 }
 
+/* Called by the constructor: what runs in a thread that ends. */
+void arn_thread_init(void);
 /* Waits in no lock: see fork.c. */
 void arn_thread_fork_child(void);
 extern struct lock arn_threads_lock ARN_HIDDEN;

@@ -24,8 +24,11 @@ static struct heap *queue; /* parked heaps, last one first */
 static size_t queue_n;
 static struct heap *ended; /* the shared heap of threads that have ended */
 static struct heap *shared_free_list;
-static pthread_key_t key;
-static _Atomic bool key_made;
+/* In .data, not in .bss, which /bin/true then need not touch. */
+static struct {
+	_Atomic bool made;
+	pthread_key_t key;
+} tsd = {.key = (pthread_key_t)-1};
 static bool orphans; /* this process was forked; heaps of lost threads are not queued yet */
 static struct heap *survivor; /* the heap of the thread that forked */
 
@@ -90,7 +93,7 @@ static void thread_end(void *arg)
 
 	if (h != arn_heap)
 		return;
-	if (++h->rounds < ROUNDS && pthread_setspecific(key, h) == 0)
+	if (++h->rounds < ROUNDS && pthread_setspecific(tsd.key, h) == 0)
 		return;
 	lock_take(&arn_threads_lock);
 	if (ended == NULL)
@@ -102,17 +105,14 @@ static void thread_end(void *arg)
 	park(h);
 }
 
-/* The key is made when the second heap is: most processes have one thread, whose heap need not be
- * parked, and save three page faults.  Before libc is ready there are no threads. */
-static void key_make(void)
+/* By the constructor, before there are threads: pthread_setspecific allocates for keys from 32 on,
+ * and that inside of malloc would lose its work to an outer call of the same. */
+void arn_thread_init(void)
 {
-	lock_take(&arn_threads_lock);
-	/* Release pairs with the acquire in arn_thread_heap_slow(): KEY is written before. */
-	if (!atomic_load_explicit(&key_made, memory_order_relaxed))
-		atomic_store_explicit(&key_made, pthread_key_create(&key, thread_end) == 0,
+	/* Release pairs with the acquire in arn_thread_heap_slow(): the key is written before. */
+	if (!atomic_load_explicit(&tsd.made, memory_order_relaxed))
+		atomic_store_explicit(&tsd.made, pthread_key_create(&tsd.key, thread_end) == 0,
 				      memory_order_release);
-	arn_lock_watch_begin();
-	lock_drop(&arn_threads_lock);
 }
 
 /* glibc's word; weak, since other libcs have none. */
@@ -139,9 +139,10 @@ ARN_SLOW struct heap *arn_thread_heap_slow(void)
 	arn_heap = h;
 	/* The heap is in place before this: pthread_setspecific may call calloc. */
 	if (h->kind == HEAP_THREAD && (arn_heap_count() > 1 || has_threads())) {
-		if (!atomic_load_explicit(&key_made, memory_order_acquire))
-			key_make();
-		pthread_setspecific(key, h);
+		arn_lock_watch_begin();
+		/* Before our constructor only the first thread runs, which need not park. */
+		if (atomic_load_explicit(&tsd.made, memory_order_acquire))
+			pthread_setspecific(tsd.key, h);
 	}
 	return h;
 }
@@ -191,8 +192,7 @@ void arn_thread_fork_child(void)
 	struct heap *mine = arn_heap;
 
 	lock_reset(&arn_threads_lock);
-	if (atomic_load_explicit(&key_made, memory_order_relaxed))
-		arn_lock_watch_begin();
+	arn_lock_watch_again();
 	for (struct heap *h = ACQUIRE_GET(arn_heaps); h != NULL; h = h->all_next) {
 		if (!lock_is_held(&h->lock))
 			continue;
