@@ -79,6 +79,19 @@ ok("worst: 96-byte class" in doc["verdict"] and "spread over" in doc["advice"],
 parts_add_up(doc, p.pid, "sparse")
 p.end()
 
+# ---- metadata ----------------------------------------------------------------------------------
+# The rest of the anonymous memory is the libc's: its .bss, TLS, and the loader's first pages.
+for name, least in (("sparse", 100 * 1024), ("far", 2 * 250 * 1024)):
+    p = Layout(layout, name)
+    doc = heap(p.pid)
+    anonymous, part = anonymous_rss(p.pid), doc["resident"]
+    heaped = sum(part[k] for k in ("live", "cached", "fragmentation", "dirty", "metadata"))
+    ok(part["metadata"] > least, f"{name}: metadata is seen, in every window of the page map", part)
+    ok(-16 * 1024 <= anonymous - heaped <= 160 * 1024,
+       f"{name}: heap and metadata are the kernel's anonymous memory", (anonymous, heaped, part))
+    parts_add_up(doc, p.pid, name)
+    p.end()
+
 # ---- a process that changes while it is read ------------------------------------------------------
 p = Layout(layout, "busy")
 time.sleep(0.2)
@@ -131,6 +144,16 @@ else:
     classes = {c["size"]: c["live"] for c in heap(p.pid)["classes"]}
     ok(all(classes[int(v[0])] == int(v[1]) for k, *v in p.said if k == "live"),
        "static and stripped: the same figures", classes)
+    p.end()
+    p = Layout(scratch("static"), "dirty", env=dict(os.environ))
+    before = heap(p.pid)["heap"]
+    r = tool("--trim", "--now", p.pid)
+    after = heap(p.pid)["heap"]
+    if os.uname().machine == "x86_64":
+        ok(r.returncode == 0 and after["dirty"] + after["cached"] < before["dirty"] / 8,
+           "static and stripped: trim --now", (r.stdout, r.stderr, before, after))
+        p.line("quit")
+        ok(p.process.wait(5) == 0, "static and stripped: the interrupted read goes on")
     p.end()
 
 # ---- two libraries in one process, one of them opened late -------------------------------------------------

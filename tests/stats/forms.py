@@ -140,6 +140,11 @@ else:
     skip("map: in a browser", "chromium is not installed")
 
 # ---- trim -------------------------------------------------------------------------------------------------
+def amount(text):
+    value, unit = text.split()[-2:]
+    return float(value) * {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}[unit]
+
+
 t = Layout(layout, "dirty")
 before = heap(t.pid)
 r = tool("--trim", t.pid)
@@ -147,8 +152,9 @@ ok(r.returncode == 5 and "pending" in r.stdout, "trim: a sleeping process has it
 t.line()
 time.sleep(0.3)
 after = heap(t.pid)
-near(after["heap"]["purged"] - before["heap"]["purged"], before["heap"]["dirty"], MIB // 4,
-     "trim: at the next slow path what was dirty goes back")
+# What that line of input itself frees is more than may stay, and goes back too.
+ok(after["heap"]["purged"] - before["heap"]["purged"] >= before["heap"]["dirty"] > 0,
+   "trim: at the next slow path what was dirty goes back", (before["heap"], after["heap"]))
 t.end()
 if os.uname().machine == "x86_64":
     t = Layout(layout, "dirty")
@@ -158,12 +164,14 @@ if os.uname().machine == "x86_64":
     ok(r.returncode == 0 and "gave back" in r.stdout and
        after["heap"]["dirty"] + after["heap"]["cached"] < before["heap"]["dirty"] / 8,
        "trim --now: a sleeping process gives back at once", r.stdout + r.stderr)
+    near(amount(r.stdout), after["heap"]["purged"] - before["heap"]["purged"], MIB / 16,
+         "trim --now: and says how much")
     t.line("quit")
     ok(t.process.wait(5) == 0, "trim --now: the interrupted read goes on")
     t = Layout(layout, "busy")
-    r = tool("--trim", "--now", t.pid)
-    ok(r.returncode in (0, 1) and t.process.poll() is None, "trim --now: a busy process survives it",
-       r.stdout + r.stderr)
+    told = [tool("--trim", "--now", t.pid) for _ in range(20)]
+    ok(all(r.returncode == 0 for r in told) and t.process.poll() is None,
+       "trim --now: a busy process answers, 20 times", [(r.stdout, r.stderr) for r in told])
     t.end()
 else:
     skip("trim --now", "exists for x86-64 only")

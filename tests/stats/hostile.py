@@ -48,15 +48,17 @@ class Core:
     def places(self):
         """(offset, length) of structures: ELF headers and notes, the root, and all that its words
         lead to, three steps far."""
-        found = [(0, 4096), (self.root, 192)]
-        edge = [(self.root + 56, 136)]
+        found = [(0, 4096), (self.root, 200)]
+        edge = [(self.root + 56, 144)]
         for length in (64, 4096, 512):
             here = [(self.offset(self.word(at + i)), length)
                     for at, n in edge for i in range(0, n, 8)
                     if at + i + 8 <= len(self.data)]
             edge = [(at, n) for at, n in here if at is not None and at + n < len(self.data)]
             found += edge
-        return found
+        # The header of the page map's window lies before what the root leads to.
+        infos = self.offset(self.word(self.offset(self.word(self.root + 88))))
+        return found + [(infos - 64, 64)]
 
 
 def run_core(path):
@@ -138,7 +140,14 @@ if core is not None:
     version[whole.root + 8] += 1
     open(scratch("version"), "wb").write(version)
     r = tool("core", scratch("version"))
-    ok(r.returncode == 3 and "version" in r.stderr, "another version: a clear message", r.stderr)
+    ok(r.returncode == 3 and "root descriptor of version" in r.stderr,
+       "another version: a clear message", r.stderr)
+    for at, text in ((152, "another layout"), (20, "another layout"), (36, "word size")):
+        other = bytearray(whole.data)
+        other[whole.root + at] ^= 4
+        open(scratch("other"), "wb").write(other)
+        r = tool("core", scratch("other"))
+        ok(r.returncode == 3 and text in r.stderr, f"{text} (byte {at}): a clear message", r.stderr)
 
 for path, name in (("/dev/null", "an empty file"), ("/bin/sh", "a program"), ("/nowhere", "no file"),
                    (os.path.abspath(__file__), "a text"), ("/", "a directory")):

@@ -9,6 +9,8 @@
  *   layout puzzle    400 MB, of which half is written
  *   layout sparse    a million small blocks of which seven in eight were freed
  *   layout bulk N    N blocks of 256 bytes, each written
+ *   layout far       400 MB in large blocks that are never written, then some far away from them, so
+ *                    that the page map needs a second window
  *   layout dirty     64 MB of freed large blocks, some of which stay dirty
  *   layout exit N    ends at once by _exit(N), with a little allocated
  *   layout busy      allocates and frees at random, in two threads, until it is killed
@@ -25,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -162,6 +165,18 @@ static void dirty(void)
 		free(block[i]);
 }
 
+static void far(void)
+{
+	for (int i = 0; i < 400; i++)
+		malloc(1 << 20);
+	/* The kernel places what comes next below this. */
+	if (mmap(NULL, (size_t)1 << 40, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		 0) == MAP_FAILED)
+		exit(1);
+	for (int i = 0; i < 400; i++)
+		malloc(1 << 20);
+}
+
 static void *busy(void *arg)
 {
 	static _Thread_local void *block[4096];
@@ -225,6 +240,8 @@ int main(int argc, char **argv)
 		bulk(atol(argv[2]));
 	else if (strcmp(what, "two") == 0 && argc > 2)
 		two(argv[2]);
+	else if (strcmp(what, "far") == 0)
+		far();
 	else if (strcmp(what, "dirty") == 0)
 		dirty();
 	puts("ready");

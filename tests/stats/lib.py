@@ -113,6 +113,18 @@ def smaps(pid, field):
     return 0
 
 
+def anonymous_rss(pid):
+    """Resident bytes of mappings without a file or a name of the kernel's."""
+    total, counted = 0, False
+    for line in open(f"/proc/{pid}/smaps"):
+        words = line.split()
+        if "-" in words[0]:
+            counted = len(words) == 5 or words[5].startswith("[anon")
+        elif counted and words[0] == "Rss:":
+            total += int(words[1]) * 1024
+    return total
+
+
 if os.environ.get("OVERRIDE") == "no":
     skip_all("built with --disable-override")
 if not os.path.exists(TOOL):

@@ -237,31 +237,24 @@ static int do_trim(const struct settings *o, const char *pid)
 	for (unsigned i = 0; i < s->nroots; i++) {
 		const struct found_root *r = &s->roots[i];
 		uint64_t freed = 0;
-		char a[HUMAN_MAX];
+		char a[HUMAN_MAX], *why;
 
 		if (!r->usable)
 			continue;
-		if (o->now) {
-			char *why = trim_now(t, r, &freed);
-
-			if (why != NULL)
-				fatal(EXIT_FAILED, "%s [%d]: %s", t->command, t->pid, why);
-			printf("%s [%d] gave back %s\n", t->command, t->pid, human(a, (double)freed));
-			continue;
-		}
-		switch (trim_ask(t, r, TRIM_SECONDS, &freed)) {
+		switch (trim_ask(t, r, o->now, TRIM_SECONDS, &freed, &why)) {
 		case TRIM_DONE:
 			printf("%s [%d] gave back %s\n", t->command, t->pid, human(a, (double)freed));
 			break;
 		case TRIM_PENDING:
 			printf("%s [%d]: the request is pending: no thread has come by a slow path of "
-			       "malloc or free in %.0f seconds; --now has one serve it at once\n",
-			       t->command, t->pid, TRIM_SECONDS);
+			       "malloc or free in %.0f seconds; %s\n", t->command, t->pid, TRIM_SECONDS,
+			       why != NULL ? why : "--now has one serve it at once");
 			status = EXIT_PENDING;
 			break;
 		default:
 			fatal(EXIT_FAILED, "%s [%d]: the request could not be written", t->command, t->pid);
 		}
+		free(why);
 	}
 	snapshot_free(s);
 	target_close(t);

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * now.c - has a thread of a process call amalloc_trim(0) at once, by ptrace.
+ * now.c - has a thread of a process serve a request at once, by ptrace: root.h's `serve`.
  *
- * The thread must be asleep in a system call that libarena did not make, and no heap may be locked:
- * then it is outside of the allocator.  Its call returns to the very `syscall` instruction that it
- * sleeps in, where the entry of a system call stops it; that one is skipped, the registers are put
- * back, and the kernel restarts the interrupted call as after any stop.  Signals wait meanwhile.
+ * The thread must be asleep in a system call that libarena does not make, or in a futex that is none
+ * of its locks, and no lock may be held: then it is outside of the allocator.  (A signal handler that
+ * interrupted malloc and sleeps cannot be told from that; alloc-stats(1) says so.)  Its call returns
+ * to the very `syscall` instruction that it sleeps in, where the entry of a system call stops it;
+ * that one is skipped, the registers are put back, and the kernel restarts the interrupted call as
+ * after any stop.  Signals wait meanwhile.
  */
-#include <elf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,79 +27,64 @@
 
 #if defined(__x86_64__)
 
-/* Symbols of a library that are looked at: it exports some hundred. */
-#define SYMBOLS_MAX 4096
-/* A heap that is locked for this many looks, a millisecond apart, is locked by the sleeper. */
+/* Locks that are held for this many looks, a millisecond apart, are held by the sleeper. */
 #define LOCK_LOOKS 100
 
-/* The address of the exported function NAME of R's image, or 0. */
-static uint64_t exported(struct target *t, const struct found_root *r, const char *name)
+/* Whether the lock at ADDR is free, and is not the one that the thread waits for. */
+static bool lock_is_free(struct target *t, uint64_t addr, uint64_t waits_for)
 {
-	uint64_t symbols = 0, strings = 0;
+	uint32_t word;
 
-	for (uint64_t at = 0; at + sizeof(Elf64_Dyn) <= r->dynamic_bytes; at += sizeof(Elf64_Dyn)) {
-		Elf64_Dyn d;
-
-		if (!target_read(t, r->dynamic + at, &d, sizeof d) || d.d_tag == DT_NULL)
-			break;
-		/* The loader has made addresses of these, or not: depends on the libc. */
-		if (d.d_tag == DT_SYMTAB)
-			symbols = d.d_un.d_ptr < r->bias ? d.d_un.d_ptr + r->bias : d.d_un.d_ptr;
-		if (d.d_tag == DT_STRTAB)
-			strings = d.d_un.d_ptr < r->bias ? d.d_un.d_ptr + r->bias : d.d_un.d_ptr;
-	}
-	for (unsigned i = 0; symbols != 0 && strings != 0 && i < SYMBOLS_MAX; i++) {
-		size_t n = strlen(name) + 1;
-		char text[32];
-		Elf64_Sym s;
-
-		if (!target_read(t, symbols + i * sizeof s, &s, sizeof s))
-			break;
-		if (ELF64_ST_TYPE(s.st_info) == STT_FUNC && s.st_shndx != SHN_UNDEF &&
-		    target_read(t, strings + s.st_name, text, n) && memcmp(text, name, n) == 0)
-			return r->bias + s.st_value;
-	}
-	return 0;
+	return addr != waits_for && target_read(t, addr, &word, sizeof word) && word == 0;
 }
 
-/* Whether any heap is locked; one that is unreadable counts. */
-static bool any_locked(struct target *t, const struct found_root *r)
+/* Whether all locks are free; one that is unreadable is not. */
+static bool all_free(struct target *t, const struct found_root *r, uint64_t waits_for)
 {
 	struct list_walk l = {0};
 	struct heap *h = grab(sizeof *h);
-	uintptr_t at;
-	bool locked = false;
+	uintptr_t at = 0;
+	bool is_free;
 
 	target_forget(t);
-	if (!target_read(t, (uintptr_t)r->root.heaps, &at, sizeof at))
-		locked = true;
-	for (; !locked && list_next(&l, at); at = (uintptr_t)h->all_next)
-		locked = !target_read(t, at, h, sizeof *h) ||
-			 __atomic_load_n((uint32_t *)&h->lock, __ATOMIC_RELAXED) != 0;
+	is_free = target_read(t, (uintptr_t)r->root.heaps, &at, sizeof at);
+	for (unsigned i = 0; i < sizeof r->root.locks / sizeof *r->root.locks; i++)
+		is_free = is_free && lock_is_free(t, (uintptr_t)r->root.locks[i], waits_for);
+	for (; is_free && list_next(&l, at); at = (uintptr_t)h->all_next)
+		is_free = lock_is_free(t, at + offsetof(struct heap, lock), waits_for) &&
+			  target_read(t, at, h, sizeof *h);
 	free(h);
-	return locked;
+	return is_free;
 }
 
-/* Where the thread sleeps, or 0 when it runs or is inside libarena. */
-static uint64_t sleeping_at(struct target *t, const struct found_root *r, const char *tid)
+/* Whether NR is a call that the allocator makes itself and may sleep in; futex is told by its
+ * address. */
+static bool own_call(unsigned long nr)
 {
-	char *path = grab_format("task/%s/syscall", tid), *text = target_proc(t, path), *last;
+	return nr == SYS_mmap || nr == SYS_munmap || nr == SYS_mremap || nr == SYS_madvise;
+}
+
+/* Where the thread sleeps, or 0 when it runs or may be inside libarena; *FUTEX: what it waits for. */
+static uint64_t sleeping_at(struct target *t, const char *tid, uint64_t *futex)
+{
+	char *path = grab_format("task/%s/syscall", tid), *text = target_proc(t, path), *rest;
+	unsigned long nr;
 	unsigned char code[2];
 	uint64_t pc = 0;
 
 	free(path);
+	*futex = 0;
+	/* "nr argument * 6 sp pc", or "running", or "-1 sp pc" outside of a system call. */
 	if (text != NULL && text[0] >= '0' && text[0] <= '9') {
-		last = strrchr(text, ' ');
-		pc = last != NULL ? strtoull(last, NULL, 0) : 0;
+		nr = strtoul(text, &rest, 10);
+		if (nr == SYS_futex)
+			*futex = strtoull(rest, NULL, 0);
+		rest = strrchr(text, ' ');
+		pc = rest != NULL && !own_call(nr) ? strtoull(rest, NULL, 0) : 0;
 	}
 	free(text);
-	if (pc != 0) {
-		const struct area *a = target_area(t, pc);
-
-		if (a == NULL || (r->dynamic != 0 && strcmp(a->name, r->file) == 0) ||
-		    !target_read(t, pc - 2, code, 2) || code[0] != 0x0f || code[1] != 0x05)
-			pc = 0;
-	}
+	if (pc != 0 && (!target_read(t, pc - 2, code, 2) || code[0] != 0x0f || code[1] != 0x05))
+		pc = 0;
 	return pc;
 }
 
@@ -123,7 +108,6 @@ static bool call(pid_t tid, const struct user_regs_struct *saved, uint64_t funct
 	/* Below the red zone; a function is entered with rsp 8 above a multiple of 16. */
 	regs.rsp = ((saved->rsp - 256) & ~15ull) - 8;
 	regs.rip = function;
-	regs.rdi = 0;
 	regs.orig_rax = none;
 	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof mask, &mask) != 0 ||
 	    ptrace(PTRACE_SETSIGMASK, tid, sizeof none, &none) != 0 ||
@@ -153,7 +137,7 @@ static bool call(pid_t tid, const struct user_regs_struct *saved, uint64_t funct
 
 /* NULL when the thread TID, which sleeps at PC, has made the call. */
 static const char *serve(struct target *t, const struct found_root *r, pid_t tid, uint64_t pc,
-			 uint64_t function)
+			 uint64_t futex)
 {
 	struct user_regs_struct saved;
 	const char *why = "the thread woke up";
@@ -167,59 +151,55 @@ static const char *serve(struct target *t, const struct found_root *r, pid_t tid
 	    ptrace(PTRACE_GETREGS, tid, 0, &saved) == 0 && saved.rip == pc) {
 		int looks = 0;
 
-		while (any_locked(t, r) && ++looks < LOCK_LOOKS)
+		while (!all_free(t, r, futex) && ++looks < LOCK_LOOKS)
 			usleep(1000);
 		if (looks == LOCK_LOOKS)
-			why = "it stands in the middle of malloc or free";
+			why = "its thread stands in the middle of malloc or free";
 		else
-			why = call(tid, &saved, function) ? NULL : "the process ended meanwhile";
+			why = call(tid, &saved, (uintptr_t)r->root.serve) ? NULL : "the process ended meanwhile";
 	}
 	ptrace(PTRACE_DETACH, tid, 0, 0);
 	return why;
 }
 
-char *trim_now(struct target *t, const struct found_root *r, uint64_t *freed)
+char *trim_now(struct target *t, const struct found_root *r)
 {
-	uint64_t function = exported(t, r, "amalloc_trim");
-	const char *why = "no thread sleeps in a system call of its own; without --now the next slow "
-			  "path serves the request";
-	struct pages_state before, after;
+	const struct area *code = target_area(t, (uintptr_t)r->root.serve);
+	const char *why = "no thread sleeps in a system call of its own";
 	sigset_t all, old;
 	int task = openat(t->proc_fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = task >= 0 ? fdopendir(task) : NULL;
 	struct dirent *e;
 
-	*freed = 0;
-	if (function == 0)
-		return grab_text("its libarena has no dynamic symbols: --trim alone works");
-	if (!target_read(t, (uintptr_t)r->root.pages, &before, sizeof before))
-		return grab_text("its counters cannot be read");
+	/* A damaged root must not have just anything called. */
+	if (code == NULL || code->writable || strcmp(code->name, r->file) != 0) {
+		if (dir != NULL)
+			closedir(dir);
+		return grab_text("its root descriptor is damaged");
+	}
 	/* A thread that is left in the middle would go on into the wrong system call. */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
 	while (dir != NULL && why != NULL && (e = readdir(dir)) != NULL) {
-		uint64_t pc = e->d_name[0] == '.' ? 0 : sleeping_at(t, r, e->d_name);
+		uint64_t futex, pc = e->d_name[0] == '.' ? 0 : sleeping_at(t, e->d_name, &futex);
 
 		if (pc != 0)
-			why = serve(t, r, (pid_t)strtol(e->d_name, NULL, 10), pc, function);
+			why = serve(t, r, (pid_t)strtol(e->d_name, NULL, 10), pc, futex);
 	}
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (dir != NULL)
 		closedir(dir);
 	target_forget(t);
-	if (why == NULL && target_read(t, (uintptr_t)r->root.pages, &after, sizeof after))
-		*freed = after.purged - before.purged;
 	return why != NULL ? grab_text(why) : NULL;
 }
 
 #else
 
-char *trim_now(struct target *t, const struct found_root *r, uint64_t *freed)
+char *trim_now(struct target *t, const struct found_root *r)
 {
 	(void)t;
 	(void)r;
-	*freed = 0;
-	return grab_text("--now exists for x86-64 only: --trim alone works");
+	return grab_text("--now exists for x86-64 only");
 }
 
 #endif

@@ -67,10 +67,39 @@ static void check_root(struct found_root *f)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
 	f->usable = r->version == ARN_ROOT_VERSION && r->word_bytes == sizeof(void *) &&
-		    r->heap_bytes == sizeof(struct heap) && r->run_bytes == sizeof(struct run) &&
-		    r->chunk_bytes == sizeof(struct chunk) &&
+		    r->layout == ARN_ROOT_LAYOUT && r->heap_bytes == sizeof(struct heap) &&
+		    r->run_bytes == sizeof(struct run) && r->chunk_bytes == sizeof(struct chunk) &&
 		    r->pages_bytes == sizeof(struct pages_state) && r->nclasses == NCLASSES &&
 		    r->page_shift == PAGE_SHIFT;
+}
+
+char *root_refusal(const struct found_root *f)
+{
+	if (f->root.version != ARN_ROOT_VERSION)
+		return grab_format("its libarena %s has a root descriptor of version %u, this "
+				   "alloc-stats %s reads version %u: use the alloc-stats that came with "
+				   "that library", f->version, f->root.version, PACKAGE_VERSION,
+				   ARN_ROOT_VERSION);
+	if (f->root.word_bytes != sizeof(void *))
+		return grab_format("its libarena %s is of another word size than this alloc-stats: use "
+				   "the one built for its architecture", f->version);
+	return grab_format("its libarena %s was built with another layout of its structures than this "
+			   "alloc-stats %s: use the alloc-stats that was built with that library",
+			   f->version, PACKAGE_VERSION);
+}
+
+/* A descriptor of another version may be shorter than ours, and end where its memory ends: the rest
+ * is read only when there is one. */
+static bool read_root(struct target *t, struct found_root *f)
+{
+	struct arn_root *r = &f->root;
+
+	memset(r, 0, sizeof *r);
+	if (!target_read(t, f->addr, r, offsetof(struct arn_root, heaps)) ||
+	    r->magic != ARN_ROOT_MAGIC)
+		return false;
+	return r->version != ARN_ROOT_VERSION || r->word_bytes != sizeof(void *) ||
+	       target_read(t, f->addr, r, sizeof *r);
 }
 
 /* The program headers of the ELF image at BASE, of either word size; returns how many. */
@@ -116,25 +145,17 @@ static bool image_root(struct target *t, uint64_t base, struct found_root *f)
 	if (lowest == UINT64_MAX)
 		return false;
 	bias = base - (lowest & ~(uint64_t)(t->page_bytes - 1));
-	f->bias = bias;
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t desc;
 		int64_t distance;
 
-		if (p[i].p_type == PT_DYNAMIC) {
-			f->dynamic = bias + p[i].p_vaddr;
-			f->dynamic_bytes = p[i].p_memsz;
-		}
 		if (p[i].p_type != PT_NOTE || found)
 			continue;
 		desc = find_note(t, bias + p[i].p_vaddr, p[i].p_memsz);
 		if (desc == 0 || !target_read(t, desc, &distance, 8))
 			continue;
 		f->addr = desc + (uint64_t)distance;
-		memset(&f->root, 0, sizeof f->root);
-		if (target_read(t, f->addr, &f->root, sizeof f->root) &&
-		    f->root.magic == ARN_ROOT_MAGIC)
-			found = true;
+		found = read_root(t, f);
 	}
 	if (found)
 		check_root(f);

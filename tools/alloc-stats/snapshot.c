@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * snapshot.c - takes one picture of a heap: class table, heaps, huge blocks, totals, and the
- * kernel's figures beside them.  The chunks are in chunks.c.
+ * snapshot.c - takes one picture of a heap: class table, heaps, huge blocks and totals.  The chunks
+ * are in chunks.c, counters and metadata in metadata.c, the kernel's figures in residence.c.
  *
  * Nothing that is read is trusted: every list is walked with a bound and a search for cycles, every
  * address is looked up in the list of mapped areas.  What does not fit together is read again, and
@@ -243,44 +243,9 @@ static void sum_classes(struct walk *w)
 	s->active += s->large + s->huge_live;
 }
 
-static void read_counters(struct walk *w)
-{
-	const struct arn_root *r = w->root;
-	struct snapshot *s = w->s;
-	struct pages_state p;
-	struct pagemap m;
-	size_t n;
-
-	if (target_read(w->t, (uintptr_t)r->pages, &p, sizeof p)) {
-		s->peak_active += p.peak_used;
-		s->peak_mapped += p.peak_mapped;
-		s->purged += p.purged;
-		s->mapped += p.mapped;
-		s->metadata += p.mapped / PAGE_BYTES * 12;
-	}
-	if (target_read(w->t, (uintptr_t)r->meta_mapped, &n, sizeof n))
-		s->mapped += n;
-	if (target_read(w->t, (uintptr_t)r->meta_used, &n, sizeof n)) {
-		s->metadata += n;
-		s->metadata_used += n;
-	}
-	if (target_read(w->t, (uintptr_t)r->delete_mismatches, &n, sizeof n))
-		s->mismatches += n;
-	w->map_pages = 0;
-	if (target_read(w->t, (uintptr_t)r->pagemap, &w->map_infos, sizeof(uintptr_t)) &&
-	    target_read(w->t, w->map_infos - sizeof m, &m, sizeof m) &&
-	    m.npages <= UINT64_MAX >> PAGE_SHIFT) {
-		w->map_pages = m.npages;
-		w->map_end = m.top + QUANTUM;
-		s->mapped += m.npages * 12;
-		if (target_mapped(w->t, w->map_infos - sizeof m - 8 * m.npages, 12 * m.npages))
-			walk_mark(w, w->map_infos - sizeof m - 8 * m.npages, 12 * m.npages + sizeof m);
-	}
-}
-
 static bool walk_root(struct walk *w)
 {
-	read_counters(w);
+	walk_metadata(w);
 	if (!read_classes(w) || !walk_heaps(w) || !walk_chunks(w))
 		return false;
 	walk_huge(w, (uintptr_t)w->root->huge, false);
@@ -324,9 +289,10 @@ static struct snapshot *snapshot_once(struct target *t)
 		sum_classes(w);
 		residence_finish(w);
 	} else if (t->error == NULL && s->nroots > 0) {
-		target_fail(t, EXIT_NOT_OURS,
-			    "its libarena is version %s; this alloc-stats reads version %s: use the one "
-			    "that came with the library", s->roots[0].version, PACKAGE_VERSION);
+		char *why = root_refusal(&s->roots[0]);
+
+		target_fail(t, EXIT_NOT_OURS, "%s", why);
+		free(why);
 	} else if (t->error == NULL) {
 		target_fail(t, EXIT_NOT_OURS, "it does not use libarena");
 	}

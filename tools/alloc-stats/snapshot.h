@@ -19,6 +19,8 @@
  *                             in bytes: sum of empty_c + tail_c
  *   page level                free pages inside chunks: dirty (resident, given back by the promise
  *                             or a trim) and clean (address space only)
+ *   metadata                  slots cut from metadata blocks, and 12 bytes of the page map for each page
+ *                             mapped; resident: of whole blocks and of all windows, old ones too
  *   blow-up                   peak resident / peak live, of the heap: (peak RSS - outside) / peak
  *                             active; with peak live instead of active where alloc-stats watched
  *
@@ -40,12 +42,9 @@
 /* A libarena in the process: its root descriptor, read and checked. */
 struct found_root {
 	uint64_t addr;
-	uint64_t bias;        /* of its ELF image: what is added to addresses in the file */
-	uint64_t dynamic;     /* address of the dynamic section; 0: a static program */
-	uint64_t dynamic_bytes;
 	char *file;
 	char version[17];
-	bool usable;          /* of this version, sizes agree */
+	bool usable;          /* of this version and layout */
 	struct arn_root root;
 };
 
@@ -128,6 +127,8 @@ struct snapshot {
  * have a version. */
 unsigned roots_find(struct target *t, struct found_root *roots, unsigned *count);
 void roots_free(struct found_root *roots, unsigned count);
+/* Why one is not usable; the caller frees. */
+char *root_refusal(const struct found_root *f);
 
 /* Reads the heap of T; NULL: t->error says why.  Torn pictures are taken again. */
 struct snapshot *snapshot_take(struct target *t);
@@ -169,6 +170,8 @@ bool list_next(struct list_walk *l, uint64_t node);
 void walk_mark(struct walk *w, uint64_t start, uint64_t bytes);
 /* chunks.c: all chunks and what lies in them. */
 bool walk_chunks(struct walk *w);
+/* metadata.c: the page map and what the allocator keeps for itself.  Before the others. */
+void walk_metadata(struct walk *w);
 /* Resident parts of what the walk of chunks does not see, and the kernel's figures. */
 void residence_finish(struct walk *w);
 

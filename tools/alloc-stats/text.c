@@ -91,10 +91,13 @@ void show_text(FILE *f, const struct snapshot *s)
 		fprintf(f, "\n  %" PRIu64 " pieces changed while being read (or are damaged) and are not "
 			"counted\n", s->torn);
 	for (unsigned i = 0; i < s->nroots; i++)
-		if (!s->roots[i].usable)
-			fprintf(f, "\n  a second libarena, version %s in %s, cannot be read by this "
-				"alloc-stats (%s)\n", s->roots[i].version, s->roots[i].file,
-				PACKAGE_VERSION);
+		if (!s->roots[i].usable) {
+			char *why = root_refusal(&s->roots[i]);
+
+			fprintf(f, "\n  a second libarena, in %s, is not counted: %s\n",
+				s->roots[i].file, why);
+			free(why);
+		}
 	free(line);
 	free(advice);
 }

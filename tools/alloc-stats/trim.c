@@ -11,6 +11,9 @@
 
 #include "trim.h"
 
+/* What the kernel needs at most to take some hundred GiB back. */
+#define SERVING_SECONDS 30.0
+
 static bool read_control(struct target *t, const struct found_root *r, struct arn_control *c)
 {
 	target_forget(t);
@@ -29,44 +32,39 @@ static bool write_request(struct target *t, const struct found_root *r, uint32_t
 	return process_vm_writev(t->pid, &here, 1, &there, 1, 0) == sizeof request;
 }
 
-static uint64_t purged(struct target *t, const struct found_root *r)
+enum trim_outcome trim_ask(struct target *t, const struct found_root *r, bool now, double seconds,
+			   uint64_t *freed, char **why)
 {
-	struct pages_state p;
-
-	target_forget(t);
-	return target_read(t, (uintptr_t)r->root.pages, &p, sizeof p) ? p.purged : 0;
-}
-
-enum trim_outcome trim_ask(struct target *t, const struct found_root *r, double seconds,
-			   uint64_t *freed)
-{
-	double until = now_seconds() + seconds;
-	uint64_t before = purged(t, r), last, now;
+	double until;
 	struct arn_control c;
 	uint32_t request;
 
 	*freed = 0;
+	*why = NULL;
 	if (!read_control(t, r, &c))
 		return TRIM_FAILED;
 	/* An earlier request that still waits serves us too. */
 	request = c.trim_request;
 	if (c.trim_request == c.trim_served && !write_request(t, r, ++request))
 		return TRIM_FAILED;
-	do {
-		usleep(10000);
+	if (now)
+		*why = trim_now(t, r);
+	until = now_seconds() + seconds;
+	for (bool taken = false;; usleep(1000)) {
 		if (!read_control(t, r, &c))
 			return TRIM_FAILED;
-		if (c.trim_served != request)
-			continue;
-		/* It was taken up; it is done when no more memory goes back. */
-		now = purged(t, r);
-		do {
-			last = now;
-			usleep(50000);
-			now = purged(t, r);
-		} while (now != last && now_seconds() < until);
-		*freed = now - before;
-		return TRIM_DONE;
-	} while (now_seconds() < until);
-	return TRIM_PENDING;
+		if (c.trim_done == request)
+			break;
+		if (!taken && c.trim_served == request) {
+			taken = true;
+			until += SERVING_SECONDS;
+		}
+		if (now_seconds() > until)
+			return TRIM_PENDING;
+	}
+	/* Once more: trim_bytes is written before trim_done, but was perhaps read before it. */
+	if (!read_control(t, r, &c))
+		return TRIM_FAILED;
+	*freed = c.trim_bytes;
+	return TRIM_DONE;
 }

@@ -4,7 +4,7 @@
 # gdb loads it with the library from its auto-load directory, or by `source`.
 #
 # It reads what src/root.h leads to, with the layouts that the library's debug information gives,
-# so it follows any version; it runs no code in the program and works on cores.  Names of types are
+# so it needs no table of its own; it runs no code in the program and works on cores.  Names of types are
 # never looked up by themselves: a program may have a `struct heap` of its own.
 
 import bisect
@@ -15,6 +15,7 @@ import gdb
 import gdb.printing
 
 # Of pagemap.h, run.h and heap.h, where they are macros or plain numbers.
+ROOT_VERSION = 2
 PAGE_SHIFT = 14
 INFO_LARGE, INFO_INNER, INFO_HUGE = 253, 254, 255
 RUN_SMALL, RUN_LARGE, RUN_HUGE = 1, 2, 3
@@ -61,6 +62,10 @@ class Arena:
 
     def __init__(self, root):
         self.root = root
+        if int(root["version"]) != ROOT_VERSION:
+            raise gdb.GdbError(f"libarena {root['library_version'].string()} has a root descriptor of "
+                               f"version {int(root['version'])}, this script reads version "
+                               f"{ROOT_VERSION}: use the one that came with the library")
         if int(root["word_bytes"]) != 8 or int(root["page_shift"]) != PAGE_SHIFT:
             raise gdb.GdbError("this script reads 64-bit programs only")
         target = lambda name: root[name].type.strip_typedefs().target().unqualified()
@@ -75,7 +80,37 @@ class Arena:
         self.size = [Record(self.class_layout, 0, table[i * self.class_layout.size:]).size
                      for i in range(self.nclasses)]
         self.infos = self.pointer_at("pagemap")
-        self.top, self.span16 = struct.unpack("<QQ", read(self.infos - 64, 16))
+        self.top, self.span16, _, _ = self.window(self.infos)
+
+    @staticmethod
+    def window(infos):
+        """(top, bytes / 16, pages, window before) from the header of a window of the page map."""
+        return struct.unpack("<QQQQ", read(infos - 64, 32))
+
+    def windows(self):
+        """(infos, pages) of the window in use and of those before it, each of which has less."""
+        infos, most = self.infos, 1 << 50
+        while True:
+            _, _, n, older = self.window(infos)
+            if not 0 < n < most:
+                return
+            yield infos, n
+            infos, most = older, n
+
+    def metadata(self):
+        """[start, end) of each block of metadata and each window of the page map."""
+        layout = Layout(self.root["meta_blocks"].type.strip_typedefs().target().unqualified().target())
+        for b in self.listed("meta_blocks", layout, "next"):
+            yield b.address, b.address + b.bytes
+        for infos, n in self.windows():
+            yield infos - 64 - 8 * n, infos + 4 * n
+
+    def mapped(self):
+        return (self.pages().mapped + self.pointer_at("meta_mapped") +
+                sum(64 + 12 * n for _, n in self.windows()))
+
+    def metadata_used(self):
+        return self.pointer_at("meta_used") + (self.pages().mapped >> PAGE_SHIFT) * 12
 
     def pointer_at(self, name):
         return struct.unpack("<Q", read(int(self.root[name]), 8))[0]
@@ -190,6 +225,17 @@ def arenas():
     return found
 
 
+def joined(pieces):
+    """Sorted, and no two of them overlap."""
+    out = []
+    for start, end in sorted(pieces):
+        if out and start <= out[-1][1]:
+            out[-1] = (out[-1][0], max(end, out[-1][1]))
+        else:
+            out.append((start, end))
+    return out
+
+
 def human(n):
     for unit in ("B", "KiB", "MiB", "GiB"):
         if n < 1000 or unit == "GiB":
@@ -250,7 +296,8 @@ class ArenaStats(gdb.Command):
         print(f"libarena {a.root['library_version'].string()}: live {human(small + large + huge)}"
               f" (small {human(small)}, large {human(large)}, huge {human(huge)}),"
               f" cached {human(sum(n * a.size[c] for c, n in cached.items()))},"
-              f" dirty {human(p.dirty)}, mapped {human(p.mapped)}, {len(heaps)} heaps")
+              f" dirty {human(p.dirty)}, metadata {human(a.metadata_used())},"
+              f" mapped {human(a.mapped())}, {len(heaps)} heaps")
         print(f"{'class':>8} {'runs':>8} {'regions':>10} {'live':>10} {'cached':>8} {'empty':>10} {'':>6}")
         for c in sorted(rows):
             runs, regions, empty = rows[c]
@@ -411,7 +458,8 @@ the blocks' starts; a block that is only reached through its middle is reported 
                 # A run's descriptor has the address of its first block.
                 if run is not None:
                     own.append((run.address, run.address + a.run_layout.size))
-        own.sort()
+        # Neither are caches that were put away, or descriptors of runs that are gone.
+        own = joined(own + list(a.metadata()))
         total = len(blocks)
         for start, end in live_memory:
             self.strike(blocks, start, end)
