@@ -15,7 +15,8 @@
  *   layout exit N    ends at once by _exit(N), with a little allocated
  *   layout busy      allocates and frees at random, in two threads, until it is killed
  *   layout two LIBRARY   also opens libarena-prefixed.so: 1000 blocks of each, in one class
- *   layout churn     one line of input: N malloc/free pairs of mixed sizes; prints the seconds
+ *   layout churn M   bulk M; then each line of input: N malloc/free pairs of mixed sizes, and prints
+ *                    the seconds
  *
  * Each line of input but "quit" makes it allocate and free a little, so that slow paths are passed.
  * The last output line before waiting is "ready".
@@ -236,7 +237,7 @@ int main(int argc, char **argv)
 		written(400u << 20, 200u << 20);
 	else if (strcmp(what, "sparse") == 0)
 		sparse();
-	else if (strcmp(what, "bulk") == 0 && argc > 2)
+	else if ((strcmp(what, "bulk") == 0 || strcmp(what, "churn") == 0) && argc > 2)
 		bulk(atol(argv[2]));
 	else if (strcmp(what, "two") == 0 && argc > 2)
 		two(argv[2]);

@@ -9,7 +9,7 @@ STATS_TESTS = \
 	tests/stats/command.py \
 	tests/stats/gdb.py \
 	tests/stats/redis.py
-EXTRA_DIST += $(STATS_TESTS) tests/stats/lib.py tests/stats/layout.c
+EXTRA_DIST += $(STATS_TESTS) tests/stats/lib.py tests/stats/layout.c bench/alloc-stats
 if ALLOC_STATS
 TESTS += $(STATS_TESTS)
 endif
