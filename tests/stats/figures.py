@@ -79,6 +79,14 @@ ok("worst: 96-byte class" in doc["verdict"] and "spread over" in doc["advice"],
 parts_add_up(doc, p.pid, "sparse")
 p.end()
 
+# ---- the same figures as in the process ------------------------------------------------------------
+p = Layout(layout, "own")
+doc = heap(p.pid)["heap"]
+said = dict(zip(p.said[0][1::2], map(int, p.said[0][2::2]))) if p.said else {}
+ok(len(said) == 7 and all(doc[k] == v for k, v in said.items()),
+   "amalloc_stats() in the process says the same, to the byte", (said, doc))
+p.end()
+
 # ---- metadata ----------------------------------------------------------------------------------
 # The rest of the anonymous memory is the libc's: its .bss, TLS, and the loader's first pages.
 for name, least in (("sparse", 100 * 1024), ("far", 2 * 250 * 1024)):

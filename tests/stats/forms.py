@@ -96,19 +96,22 @@ t = subprocess.Popen([TOOL, "top", "-d", "0.2"], stdin=theirs, stdout=theirs, st
 os.close(theirs)
 
 
-def screen(keys=b""):
+def screen(keys=b"", until=None):
+    """What is drawn in 0.6 seconds, or in 10 until a text appears."""
     os.write(ours, keys)
-    text, end = b"", time.monotonic() + 0.6
-    while time.monotonic() < end:
+    text, shown, end = b"", "", time.monotonic() + (10 if until else 0.6)
+    while time.monotonic() < end and not (until and until in shown):
         if select.select([ours], [], [], 0.1)[0]:
             try:
                 text += os.read(ours, 65536)
             except OSError:
                 break
-    return re.sub(r"\x1b[\[(]?[0-9;?]*[a-zA-Z=>]", " ", text.decode(errors="replace"))
+        shown = re.sub(r"\x1b[\[(]?[0-9;?]*[a-zA-Z=>]", " ", text.decode(errors="replace"))
+    return shown
 
 
-ok("processes run libarena" in screen() and "waste" in screen(b"w"), "top: a screen, and its keys")
+ok("processes run libarena" in screen(until="processes run libarena") and
+   "waste" in screen(b"w", until="waste"), "top: a screen, and its keys")
 size(10, 40)
 t.send_signal(signal.SIGWINCH)
 ok("COMMAND" not in screen(b"rgl") and t.poll() is None, "top: drawn anew in a smaller terminal")

@@ -11,6 +11,7 @@
  *   layout bulk N    N blocks of 256 bytes, each written
  *   layout far       400 MB in large blocks that are never written, then some far away from them, so
  *                    that the page map needs a second window
+ *   layout own       what amalloc_stats() says of a mixed heap
  *   layout dirty     64 MB of freed large blocks, some of which stay dirty
  *   layout exit N    ends at once by _exit(N), with a little allocated
  *   layout busy      allocates and frees at random, in two threads, until it is killed
@@ -25,6 +26,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +180,34 @@ static void far(void)
 		malloc(1 << 20);
 }
 
+/* As in amalloc.h, which a program that is preloaded does not need. */
+struct figures {
+	uint64_t live, cached, active, dirty, metadata, mapped, peak_active;
+};
+
+static void own(void)
+{
+	static void *block[100000];
+	static union {
+		struct figures f;
+		char room[4096];
+	} u;
+	int (*get)(void *, size_t) = (int (*)(void *, size_t))dlsym(RTLD_DEFAULT, "amalloc_stats");
+
+	for (int i = 0; i < 100000; i++)
+		block[i] = written((size_t)(100 + i % 300), 50);
+	for (int i = 0; i < 100000; i += 2)
+		free(block[i]);
+	free(written(300000, 300000));
+	written(200000, 1);
+	written(8 << 20, 1);
+	if (get == NULL || get(&u, sizeof u.f) != 0)
+		exit(1);
+	printf("own live %ju cached %ju active %ju dirty %ju metadata %ju mapped %ju peak_active %ju\n",
+	       u.f.live, u.f.cached, u.f.active, u.f.dirty, u.f.metadata, u.f.mapped,
+	       u.f.peak_active);
+}
+
 static void *busy(void *arg)
 {
 	static _Thread_local void *block[4096];
@@ -243,6 +273,8 @@ int main(int argc, char **argv)
 		two(argv[2]);
 	else if (strcmp(what, "far") == 0)
 		far();
+	else if (strcmp(what, "own") == 0)
+		own();
 	else if (strcmp(what, "dirty") == 0)
 		dirty();
 	puts("ready");

@@ -8,6 +8,8 @@
 
 /* An entry of a window: the info and the run pointer of a page. */
 #define ENTRY_BYTES (sizeof(uint32_t) + sizeof(uintptr_t))
+/* What pagemap.c leaves free at the start of a window. */
+#define WINDOW_LEAD (2 * KIB)
 
 static void read_counters(struct walk *w)
 {
@@ -44,8 +46,9 @@ static void walk_windows(struct walk *w)
 	if (!target_read(w->t, (uintptr_t)w->root->pagemap, &infos, sizeof infos))
 		return;
 	for (; target_read(w->t, infos - sizeof m, &m, sizeof m); infos = (uintptr_t)m.older) {
-		uint64_t begin = infos - sizeof m - sizeof(uintptr_t) * m.npages;
-		uint64_t bytes = ENTRY_BYTES * m.npages + sizeof m;
+		uint64_t begin = infos - sizeof m - sizeof(uintptr_t) * m.npages - WINDOW_LEAD;
+		uint64_t bytes = bits_round_up(ENTRY_BYTES * m.npages + sizeof m + WINDOW_LEAD,
+					       w->t->page_bytes);
 
 		/* Before the first mapping there is a window of no pages. */
 		if (m.npages == 0 || m.npages >= most)

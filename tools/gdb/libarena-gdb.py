@@ -20,6 +20,7 @@ PAGE_SHIFT = 14
 INFO_LARGE, INFO_INNER, INFO_HUGE = 253, 254, 255
 RUN_SMALL, RUN_LARGE, RUN_HUGE = 1, 2, 3
 KINDS = {1: "thread heap", 2: "shared heap", 3: "heap lost in a fork"}
+WINDOW_LEAD = 2048  # what pagemap.c leaves free at the start of a window
 LIST_MAX = 1 << 22  # a damaged list ends here
 
 
@@ -107,7 +108,7 @@ class Arena:
 
     def mapped(self):
         return (self.pages().mapped + self.pointer_at("meta_mapped") +
-                sum(64 + 12 * n for _, n in self.windows()))
+                sum((64 + 12 * n + WINDOW_LEAD + 4095) & ~4095 for _, n in self.windows()))
 
     def metadata_used(self):
         return self.pointer_at("meta_used") + (self.pages().mapped >> PAGE_SHIFT) * 12
