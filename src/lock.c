@@ -24,11 +24,11 @@ static void (*_Atomic watch_repair)(void);
 
 void arn_lock_watch_begin(void)
 {
-	static _Atomic bool begun;
+	static _Atomic uint32_t begun; /* a byte: riscv64 would need libatomic to exchange it */
 	_Atomic uint32_t *word;
 
 	if (atomic_load_explicit(&begun, memory_order_relaxed) ||
-	    atomic_exchange_explicit(&begun, true, memory_order_relaxed))
+	    atomic_exchange_explicit(&begun, 1, memory_order_relaxed))
 		return;
 	word = arn_os_map(NULL, arn_os_page_bytes());
 	/* A sandbox or an old kernel may refuse: then nothing is watched. */
