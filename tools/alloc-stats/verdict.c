@@ -160,7 +160,7 @@ char *verdict_advice(const struct snapshot *s)
 		return advise_fragmentation(s);
 	if (p->dirty > 0.1 * (double)s->rss && s->pid != 0)
 		return grab_format("knob: `alloc-stats --trim %d` gives up to %s back now; "
-				   "ARENA_OPTIONS=dirty_kib:N bounds what is kept (default 4096)", s->pid,
+				   "ARENA_OPTIONS=dirty_kib:N changes what is kept, see libarena(7)", s->pid,
 				   human(a, p->dirty));
 	if (p->cached > 0.1 * (double)s->rss)
 		return grab_format("cause: %" PRIu64 " thread heaps hold cached regions; fewer threads, or "
