@@ -206,12 +206,14 @@ REAL_TESTS = \
 	tests/real/redis.sh \
 	tests/real/sqlite.sh
 COMPAT_TESTS = tests/compat/quick
-EXTRA_DIST += $(REAL_TESTS) tests/real/lib.sh tests/lib/witness.c tests/compat
+VALGRIND_TESTS = tests/valgrind/memcheck.sh
+EXTRA_DIST += $(REAL_TESTS) tests/real/lib.sh tests/lib/witness.c tests/compat \
+	$(VALGRIND_TESTS) tests/valgrind/blocks.c
 
 include $(srcdir)/tests/stats/local.mk
 
 # Enough to see that the tarball is whole: every test is compiled anyway.
-DIST_TESTS = $(UNIT_TESTS) $(BUILD_TESTS) $(MAN_TESTS) $(DEATH_TESTS) $(REAL_TESTS)
+DIST_TESTS = $(UNIT_TESTS) $(BUILD_TESTS) $(MAN_TESTS)
 
 # ---- what `make check` runs ---------------------------------------------------------------------
 
@@ -219,7 +221,7 @@ check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS)
 TESTS += $(UNIT_TESTS) $(API_TESTS)
 if OVERRIDE
 check_DATA = $(CRIMES) $(CRIMES_PREFIXED)
-TESTS += $(BUILD_TESTS) $(DEATH_TESTS) $(REAL_TESTS) $(COMPAT_TESTS)
+TESTS += $(BUILD_TESTS) $(DEATH_TESTS) $(REAL_TESTS) $(COMPAT_TESTS) $(VALGRIND_TESTS)
 endif
 
 # ---- what needs root, or longer: `make check-system` --------------------------------------------

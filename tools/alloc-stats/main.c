@@ -19,7 +19,7 @@
 #include "watch.h"
 
 /* How long --trim waits for an answer. */
-#define TRIM_SECONDS 2.0
+#define TRIM_SECONDS 5.0
 
 struct settings {
 	bool json, openmetrics, children, batch, trim, now;
