@@ -67,9 +67,13 @@ void arn_stats_get(struct amalloc_stats *st)
 {
 	struct pages_state pages;
 	struct sums s;
+	size_t own;
 
 	sum_all(&s);
 	arn_pages_snapshot(&pages);
+	/* Never given back: at the peak of the blocks it was at most this, and no peak is below the
+	 * present. */
+	own = RELAXED_GET(arn_meta_mapped) + arn_pagemap_mapped();
 	*st = (struct amalloc_stats){
 		.live = s.live_small + pages.large + pages.huge,
 		.cached = s.cached_bytes,
@@ -77,9 +81,9 @@ void arn_stats_get(struct amalloc_stats *st)
 		.dirty = pages.dirty,
 		/* The page map has 12 bytes for each page of ours. */
 		.metadata = RELAXED_GET(arn_meta_used) + pages.mapped / PAGE_BYTES * 12,
-		.mapped = pages.mapped + RELAXED_GET(arn_meta_mapped) + arn_pagemap_mapped(),
+		.mapped = pages.mapped + own,
 		.peak_active = pages.peak_used,
-		.peak_mapped = pages.peak_mapped,
+		.peak_mapped = pages.peak_mapped + own,
 		.huge = pages.huge,
 		.large = pages.large,
 		.purged = pages.purged,

@@ -8,8 +8,11 @@
 static const size_t too_large[] = {
 	(size_t)PTRDIFF_MAX + 1, (size_t)PTRDIFF_MAX + 4096, SIZE_MAX - 65536, SIZE_MAX - 4096,
 	SIZE_MAX - 16, SIZE_MAX - 1, SIZE_MAX,
-	/* Below the limit, but more than any address space has: fails in the OS layer. */
+#if SIZE_MAX > UINT32_MAX
+	/* Below the limit, but more than any address space has: fails in the OS layer.  A process of
+	 * 32 bits on a kernel of 64 has 4 GiB, and may get them. */
 	PTRDIFF_MAX, (size_t)PTRDIFF_MAX - 4096, (size_t)PTRDIFF_MAX / 2,
+#endif
 };
 
 #define EACH_TOO_LARGE(i) (size_t i = 0; i < sizeof too_large / sizeof *too_large; i++)

@@ -135,6 +135,9 @@ START_TEST(pagemap_grows)
 		char *p = (char *)(base + (uintptr_t)(gib[i] * (int64_t)GIB));
 		page_info *m;
 
+		/* Some kernels, and qemu, begin at some hundred GiB. */
+		if (gib[i] < 0 && base < (uintptr_t)-gib[i] * GIB)
+			continue;
 		ck_assert(arn_pagemap_cover(p, 5 * PAGE_BYTES));
 		m = pagemap_now();
 		ck_assert(pagemap_covers(m, pagemap_offset(m, p)));
@@ -553,8 +556,8 @@ START_TEST(huge_aligned)
 		if (align % 3 == 1)
 			arn_huge_put(r);
 	}
-	/* More than the address space. */
-	ck_assert_ptr_null(arn_huge_get((size_t)PTRDIFF_MAX / 2, 1, 0, false));
+	/* More than the address space has left, on 32 bits too. */
+	ck_assert_ptr_null(arn_huge_get(SIZE_MAX - 64 * MIB, 1, 0, false));
 	REQUIRE_STATES();
 }
 END_TEST
