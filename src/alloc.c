@@ -492,7 +492,7 @@ ARN_SLOW void arn_delete_slow(void *p, size_t size)
 int arn_trim(size_t pad)
 {
 	struct heap *mine = arn_heap;
-	size_t before;
+	size_t before, slots;
 
 	before = RELAXED_GET(arn_pages.purged);
 	if (mine->kind == HEAP_THREAD)
@@ -505,7 +505,8 @@ int arn_trim(size_t pad)
 		lock_drop(&h->lock);
 	}
 	arn_pages_trim(pad);
-	return RELAXED_GET(arn_pages.purged) != before;
+	slots = arn_run_slot_trim();
+	return RELAXED_GET(arn_pages.purged) != before || slots > 0;
 }
 
 /* glibc's parameters, by number: <malloc.h> does not name the undocumented one. */

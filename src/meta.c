@@ -10,6 +10,7 @@
 #include "bits.h"
 #include "lock.h"
 #include "os.h"
+#include "run.h"
 #include "tuning.h"
 #include "valgrind.h"
 
@@ -59,15 +60,13 @@ static bool new_block(size_t need)
 	return true;
 }
 
-void *arn_meta_get(unsigned kind, size_t lines)
+/* With meta_lock held. */
+static void *take(unsigned kind, size_t n)
 {
-	size_t n = lines * ARN_CACHE_LINE;
-	void *slot;
+	void *slot = free_slots[kind];
 
-	lock_take(&arn_meta_lock);
 	if (ARN_VALGRIND && cursor == boot)
 		valgrind_hide(boot, sizeof boot);
-	slot = free_slots[kind];
 	if (slot != NULL) {
 		free_slots[kind] = *(void **)slot;
 		*(void **)slot = NULL;
@@ -78,6 +77,32 @@ void *arn_meta_get(unsigned kind, size_t lines)
 		cursor += n;
 		RELAXED_SET(arn_meta_used, arn_meta_used + n);
 	}
+	return slot;
+}
+
+void *arn_meta_get(unsigned kind, size_t lines)
+{
+	void *slot;
+
+	lock_take(&arn_meta_lock);
+	slot = take(kind, lines * ARN_CACHE_LINE);
+	lock_drop(&arn_meta_lock);
+	return slot;
+}
+
+bool arn_meta_is_boot(const void *slot)
+{
+	return (uintptr_t)slot - (uintptr_t)boot < sizeof boot;
+}
+
+void *arn_meta_boot_get(unsigned kind, size_t lines)
+{
+	size_t n = lines * ARN_CACHE_LINE;
+	void *slot = NULL;
+
+	lock_take(&arn_meta_lock);
+	if (free_slots[kind] != NULL || (arn_meta_is_boot(cursor) && n <= left))
+		slot = take(kind, n);
 	lock_drop(&arn_meta_lock);
 	return slot;
 }
@@ -93,7 +118,8 @@ void arn_meta_put(unsigned kind, void *slot)
 
 void arn_meta_fork_child(void)
 {
-	lock_reset(&arn_meta_lock);
+	if (lock_reset(&arn_meta_lock))
+		arn_run_slot_fork_child();
 	/* Caught between `left -= n` and `cursor += n`: the end is still right when both move, so
 	 * the worst is n bytes lost at the end of the block. */
 }

@@ -32,6 +32,10 @@ enum meta_kind {
 void *arn_meta_get(unsigned kind, size_t lines);
 void arn_meta_put(unsigned kind, void *slot);
 
+/* The same, but only while the memory that lies in .bss lasts (slot.c has its own after that). */
+void *arn_meta_boot_get(unsigned kind, size_t lines);
+bool arn_meta_is_boot(const void *slot);
+
 /* Bytes of all blocks, and bytes cut so far. */
 extern size_t arn_meta_mapped ARN_HIDDEN, arn_meta_used ARN_HIDDEN;
 

@@ -37,6 +37,9 @@ enum run_state {
 	RUN_HUGE,
 };
 
+/* Of remote_queued: its page is being given back. */
+#define RUN_BUSY 2u
+
 struct run {
 	/* First line: who and where; lists (under the owner's lock, huge: pages_lock). */
 	struct run *next, *prev;
@@ -81,5 +84,9 @@ static inline unsigned run_lines(unsigned nwords)
 /* A slot, or NULL.  It has its lines and nwords; state is RUN_UNUSED. */
 struct run *arn_run_slot_get(unsigned nregions);
 void arn_run_slot_put(struct run *r);
+/* Gives OS pages back on which no slot is in use; returns their bytes. */
+size_t arn_run_slot_trim(void);
+/* In a forked child, when meta_lock was held. */
+void arn_run_slot_fork_child(void);
 
 #endif
