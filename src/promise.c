@@ -11,6 +11,7 @@ static size_t extra;         /* bytes allowed because of regrets */
 static size_t given;         /* bytes given back in this epoch and not yet regretted */
 static uint64_t taken_epoch; /* bytes taken in this epoch: on 32 bits too more than 4 GiB */
 static size_t dirty_min;     /* fewest dirty bytes in this epoch */
+static size_t used_max;      /* most bytes in use in this epoch */
 
 size_t arn_promise_limit(size_t used)
 {
@@ -24,18 +25,24 @@ size_t arn_promise_limit(size_t used)
 
 bool arn_promise_took(size_t taken, size_t clean, size_t dirty, size_t used)
 {
-	size_t regret = clean < given ? clean : given;
+	size_t regret = clean < given ? clean : given, idle;
 
 	given -= regret;
 	extra = extra + regret < DIRTY_EXTRA_MAX ? extra + regret : DIRTY_EXTRA_MAX;
 	if (dirty < dirty_min)
 		dirty_min = dirty;
 	taken_epoch += taken;
-	if (taken_epoch < (uint64_t)EPOCH_LIMITS * arn_promise_limit(used))
+	if (used > used_max)
+		used_max = used;
+	if (taken_epoch < (uint64_t)EPOCH_LIMITS * arn_promise_limit(used_max))
 		return false;
-	extra -= (dirty_min < extra ? dirty_min : extra) / EPOCH_DECAY;
+	idle = dirty_min > arn_promise_limit(used_max) / 2 ? dirty_min / EPOCH_DECAY : 0;
+	extra -= idle < extra ? idle : extra;
 	dirty_min = dirty;
-	taken_epoch = given = 0;
+	used_max = used;
+	taken_epoch = 0;
+	/* What was given back lately may still be regretted. */
+	given /= 2;
 	return true;
 }
 

@@ -7,11 +7,11 @@
  *     used / 8 + dirty_kib + extra          0 <= extra <= 63 MiB
  *
  * extra follows what the program does, without a clock.  It is 0 until memory that was given back
- * turns out to be wanted again: each byte taken fresh from the kernel that was given back before in
- * the same epoch is regretted, and added.  An epoch ends when the program has taken sixteen times
- * the limit; what then lay dirty through all of it was wanted by nobody, and a quarter of it is
- * taken off.  So a loop over 64 MiB faults them in twice, not each time, and a program that turns
- * to other work gives them back.
+ * turns out to be wanted again: each byte taken fresh from the kernel that was given back before,
+ * in the same epoch or not long before it, is regretted, and added.  An epoch ends when the program
+ * has taken sixteen times the limit; if more than half of the limit lay dirty through all of it, a
+ * quarter of that was wanted by nobody and is taken off.  So a loop over 64 MiB faults them in
+ * twice, not each time, and a program that turns to other work gives them back.
  */
 #ifndef ARN_PROMISE_H
 #define ARN_PROMISE_H

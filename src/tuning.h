@@ -97,8 +97,8 @@
 /* An epoch of the promise: so many limits' worth of memory taken that everything that is in use at
  * all has come round. */
 #define EPOCH_LIMITS 16
-/* Free rows too short for what is asked always lie about: of what was idle in an epoch only this
- * part goes, or a mixed load of large blocks would regret it in the next one. */
+/* Free rows too short for what is asked always lie about: only when more than half of the limit was
+ * idle through an epoch, this part of it goes, or a mixed load of large blocks would regret it. */
 #define EPOCH_DECAY 4
 /* When the limit is passed, an eighth more than needed goes back: fewer, larger system calls. */
 #define PURGE_SLACK_SHIFT 3
