@@ -11,6 +11,7 @@
 #include "bits.h"
 #include "fatal.h"
 #include "foreign.h"
+#include "meta.h"
 #include "options.h"
 #include "os.h"
 #include "pages.h"
@@ -505,7 +506,7 @@ int arn_trim(size_t pad)
 		lock_drop(&h->lock);
 	}
 	arn_pages_trim(pad);
-	slots = arn_run_slot_trim();
+	slots = pad < RELAXED_GET(arn_meta_mapped) ? arn_run_slot_trim() : 0;
 	return RELAXED_GET(arn_pages.purged) != before || slots > 0;
 }
 

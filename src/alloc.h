@@ -27,7 +27,6 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment);
 void *arn_calloc_in(struct heap *h, size_t nmemb, size_t size);
 
 /* Sized operator delete: a wrong size is counted and tolerated. */
-ARN_HOT void tcache_delete(void *p, size_t size);
 void arn_delete_slow(void *p, size_t size);
 extern _Atomic size_t arn_delete_mismatches;
 
@@ -40,22 +39,13 @@ ARN_HOT void tcache_delete(void *p, size_t size)
 	page_info *m = pagemap_now();
 	uintptr_t off = pagemap_offset(m, p);
 	struct heap *h = arn_heap;
-	void **top;
-	size_t c;
 
-	if (unlikely(!pagemap_covers(m, off)))
-		goto slow;
-	c = pagemap_info_at(m, off) ^ h->info;
-	if (unlikely(size > DIRECT_MAX || c != sizeclass_direct(size)))
-		goto slow;
-	top = h->top[c];
-	if (unlikely(top[-1] == p || top >= h->limit[c]))
-		goto slow;
-	valgrind_free(p);
-	*top = p;
-	ARN_STEP(h->top[c], 1);
-	return;
-slow:
+	if (likely(pagemap_covers(m, off) && size <= DIRECT_MAX)) {
+		size_t c = pagemap_info_at(m, off) ^ h->info;
+
+		if (likely(c == sizeclass_direct(size)) && likely(tcache_push(h, c, p)))
+			return;
+	}
 	arn_delete_slow(p, size);
 }
 

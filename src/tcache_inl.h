@@ -46,28 +46,31 @@ ARN_HOT void *tcache_malloc(size_t size)
 	return arn_malloc_slow(size);
 }
 
+/* False: the bin is full, or P was freed just before (the sentinel equals no pointer). */
+ARN_HOT bool tcache_push(struct heap *h, size_t cls, void *p)
+{
+	void **top = h->top[cls];
+
+	if (unlikely(top[-1] == p || top >= h->limit[cls]))
+		return false;
+	valgrind_free(p);
+	*top = p;
+	ARN_STEP(h->top[cls], 1);
+	return true;
+}
+
 ARN_HOT void tcache_free(void *p)
 {
 	page_info *m = pagemap_now();
 	uintptr_t off = pagemap_offset(m, p);
 	struct heap *h = arn_heap;
-	void **top;
-	uint32_t c;
 
-	if (unlikely(!pagemap_covers(m, off)))
-		goto slow;
-	c = pagemap_info_at(m, off) ^ h->info;
-	if (unlikely(c >= NCLASSES))
-		goto slow;
-	top = h->top[c];
-	/* A region freed twice in a row; one that the sentinel cannot equal. */
-	if (unlikely(top[-1] == p || top >= h->limit[c]))
-		goto slow;
-	valgrind_free(p);
-	*top = p;
-	ARN_STEP(h->top[c], 1);
-	return;
-slow:
+	if (likely(pagemap_covers(m, off))) {
+		uint32_t c = pagemap_info_at(m, off) ^ h->info;
+
+		if (likely(c < NCLASSES) && likely(tcache_push(h, c, p)))
+			return;
+	}
 	arn_free_slow(p);
 }
 
