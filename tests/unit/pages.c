@@ -68,14 +68,16 @@ START_TEST(meta_slots_go_back)
 		slot[i]->size = (size_t)i;
 	}
 	peak = unit_resident();
-	ck_assert_uint_ge(peak - base, (size_t)N * EACH / 10 * 9);
+	if (!UNIT_SANITIZED) /* there unit_resident() does not see descriptors */
+		ck_assert_uint_ge(peak - base, (size_t)N * EACH / 10 * 9);
 	atomic_store(&slot[N / 2]->remote_queued, 1);
 	for (int i = 0; i < N; i++)
 		if (i != N / 3)
 			arn_run_slot_put(slot[i]);
 	arn_run_slot_trim();
 	after = unit_resident();
-	ck_assert_uint_le(after - base, (peak - base) / 8); /* a page of 16 in each block */
+	/* A page of 16 in each block. */
+	ck_assert_uint_le(after - base, (peak - base) / 8);
 	ck_assert_uint_eq(slot[N / 3]->size, N / 3);
 	ck_assert_uint_eq(atomic_load(&slot[N / 2]->remote_queued), 1);
 	ck_assert_uint_eq(slot[N / 2]->size, N / 2);
