@@ -49,6 +49,13 @@ dist_systemdsystemunit_DATA = \
 	tools/arena-preload/arena-preload-trial.service \
 	tools/arena-preload/arena-preload-booted.service
 
+# bash-completion looks for a file with the command's own name.
+preloadcompletiondir = $(datadir)/bash-completion/completions
+nodist_preloadcompletion_DATA = tools/arena-preload/completion/arena-preload
+CLEANFILES += $(nodist_preloadcompletion_DATA)
+tools/arena-preload/completion/arena-preload: tools/arena-preload/arena-preload.bash-completion
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && cp $(srcdir)/tools/arena-preload/arena-preload.bash-completion $@
+
 initramfsdir = $(datadir)/initramfs-tools
 
 # The unit that clears the count of boots is on wherever it is installed, without a
