@@ -84,11 +84,61 @@ static struct run *large_get(size_t size, size_t alignment, uint32_t owner)
 	return r;
 }
 
+/* Blocks that signal handlers freed while the code that they interrupted held a lock: a list
+ * through the first word of the descriptors' bitmaps, which a large block does not use; LAST ends
+ * it. */
+static struct run *_Atomic deferred;
+
+#define LAST ((struct run *)1)
+
+static void large_defer(struct run *r)
+{
+	struct run *head = atomic_load_explicit(&deferred, memory_order_relaxed);
+
+	if (r->bits[0] != 0)
+		arn_crime(CRIME_DOUBLE_FREE, (void *)r->base);
+	do {
+		r->bits[0] = (uintptr_t)(head != NULL ? head : LAST);
+		/* Release pairs with the acquire exchange in large_free_deferred(). */
+	} while (!atomic_compare_exchange_weak_explicit(&deferred, &head, r, memory_order_release,
+							memory_order_relaxed));
+}
+
+static void large_free(struct run *r)
+{
+	if (unlikely(arn_locks_mine != 0)) {
+		large_defer(r);
+		return;
+	}
+	if (r->owner != 0)
+		large_unlink(arn_heap_by_id(r->owner), r);
+	if (r->state == RUN_HUGE)
+		arn_huge_put(r);
+	else
+		arn_run_release(r);
+}
+
+static ARN_COLD void large_free_deferred(void)
+{
+	/* Acquire pairs with the release in large_defer(). */
+	struct run *r = atomic_exchange_explicit(&deferred, NULL, memory_order_acquire);
+
+	while (r != NULL && r != LAST) {
+		struct run *next = (struct run *)(uintptr_t)r->bits[0];
+
+		r->bits[0] = 0;
+		large_free(r);
+		r = next;
+	}
+}
+
 static void *large_malloc(struct heap *h, size_t size, size_t alignment, bool sparse)
 {
 	uint32_t owner = h->kind == HEAP_SHARED ? h->id : 0;
 	struct run *r;
 
+	if (unlikely(RELAXED_GET(deferred) != NULL && arn_locks_mine == 0))
+		large_free_deferred();
 	if (size <= LARGE_MAX && alignment <= LARGE_MAX)
 		r = large_get(size, alignment, owner);
 	else
@@ -98,16 +148,6 @@ static void *large_malloc(struct heap *h, size_t size, size_t alignment, bool sp
 	if (owner != 0)
 		large_link(h, r);
 	return (void *)r->base;
-}
-
-static void large_free(struct run *r)
-{
-	if (r->owner != 0)
-		large_unlink(arn_heap_by_id(r->owner), r);
-	if (r->state == RUN_HUGE)
-		arn_huge_put(r);
-	else
-		arn_run_release(r);
 }
 
 /* ---- malloc ------------------------------------------------------------------------------- */
@@ -125,6 +165,20 @@ static unsigned aligned_class(size_t size, size_t alignment)
 	return 0;
 }
 
+/* The heap for a call on H.  Mostly H itself, or the thread's.  Not so in a signal handler that
+ * interrupted the holder of a lock: POSIX forbids it to call us, programs do it nevertheless when
+ * they crash, and it must not wait for what cannot come.  It gets a shared heap, or NULL. */
+static struct heap *heap_for(struct heap *h)
+{
+	if (likely(arn_locks_mine == 0))
+		return h != NULL ? h : arn_thread_heap_slow();
+	if (!arn_lock_soon(&arn_pages_lock) || !arn_lock_soon(&arn_meta_lock))
+		return NULL;
+	if (h == NULL)
+		h = arn_thread_ended();
+	return h != NULL && arn_lock_soon(&h->lock) ? h : NULL;
+}
+
 void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 {
 	unsigned cls;
@@ -132,8 +186,7 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 
 	if (unlikely(size > PTRDIFF_MAX - alignment))
 		return no_memory();
-	if (h == NULL)
-		h = arn_thread_heap_slow();
+	h = heap_for(h);
 	if (unlikely(h == NULL))
 		return no_memory();
 	if (unlikely(size == 0))
@@ -156,7 +209,7 @@ ARN_SLOW void *arn_malloc_slow(size_t size)
 	struct heap *h = arn_heap;
 
 	/* Nearly always: an empty bin of a thread's own heap. */
-	if (likely(size - 1 < SMALL_MAX && h->kind == HEAP_THREAD)) {
+	if (likely(size - 1 < SMALL_MAX && h->kind == HEAP_THREAD && arn_locks_mine == 0)) {
 		void *p = arn_tcache_refill_slow(h, sizeclass_of(size));
 
 		if (likely(p != NULL)) {
@@ -174,8 +227,7 @@ static void *large_calloc(struct heap *h, size_t n)
 
 	if (n > PTRDIFF_MAX - QUANTUM)
 		return no_memory();
-	if (h == NULL)
-		h = arn_thread_heap_slow();
+	h = heap_for(h);
 	p = h != NULL ? large_malloc(h, n, QUANTUM, true) : NULL;
 	if (unlikely(p == NULL))
 		return no_memory();
@@ -256,6 +308,8 @@ ARN_SLOW void arn_free_slow(void *p)
 	valgrind_free(p);
 	if (cls >= NCLASSES) {
 		large_free(large_at(p, info));
+	} else if (unlikely(arn_locks_mine != 0)) {
+		arn_remote_free(&arn_heap_none, pagemap_run(p), p);
 	} else if (INFO_OWNER(info) == h->id && h->kind == HEAP_THREAD) {
 		if (h->top[cls][-1] == p)
 			arn_crime(CRIME_DOUBLE_FREE, p);
@@ -307,6 +361,8 @@ static void *realloc_large(void *p, struct run *r, size_t size)
 {
 	size_t old = r->size, wish = size, asked = valgrind_asked(p, old);
 
+	if (unlikely(arn_locks_mine != 0))
+		return realloc_move(arn_arena_of(p), p, old, size, size);
 	if (r->state == RUN_HUGE) {
 		/* Memcheck takes a block that was moved for a new one. */
 		if (size > LARGE_MAX && arn_huge_resize(r, size, !ARN_VALGRIND)) {
@@ -495,6 +551,8 @@ int arn_trim(size_t pad)
 	struct heap *mine = arn_heap;
 	size_t before, slots;
 
+	if (unlikely(arn_locks_mine != 0)) /* see heap_for() */
+		return 0;
 	before = RELAXED_GET(arn_pages.purged);
 	if (mine->kind == HEAP_THREAD)
 		arn_tcache_flush_all(mine);

@@ -19,4 +19,5 @@ void arn_fork_child(void)
 	arn_meta_fork_child();
 	arn_pages_fork_child();
 	arn_thread_fork_child();
+	arn_locks_mine = 0; /* a handler that interrupted a holder may be who forked */
 }

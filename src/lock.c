@@ -18,6 +18,8 @@ static inline void relax(void)
 #endif
 }
 
+ARN_TLS unsigned arn_locks_mine;
+
 /* Points to 1 in a page that is zero in a forked child; NULL: not watched. */
 static _Atomic uint32_t *_Atomic watch_word;
 static void (*_Atomic watch_repair)(void);
@@ -66,12 +68,19 @@ ARN_SLOW void arn_lock_take_slow(struct lock *l)
 {
 	for (int i = 0; i < SPINS; i++) {
 		relax();
-		if (!lock_is_held(l) && lock_try(l))
+		if (!lock_is_held(l) && lock_swap(l))
 			return;
 	}
 	arn_lock_watch_check();
 	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0)
 		arn_os_futex_wait(&l->word, 2);
+}
+
+bool arn_lock_soon(struct lock *l)
+{
+	for (int i = 0; i < 10 * SPINS && lock_is_held(l); i++)
+		relax();
+	return !lock_is_held(l);
 }
 
 ARN_SLOW void arn_lock_wake_slow(struct lock *l)

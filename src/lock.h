@@ -36,8 +36,25 @@ void arn_lock_watch_check(void);
 
 void arn_lock_take_slow(struct lock *l);
 void arn_lock_wake_slow(struct lock *l);
+/* Whether L is free, or becomes so about as fast as a running holder is: false when it is held by
+ * the code that a signal handler, our caller, has interrupted. */
+bool arn_lock_soon(struct lock *l);
 
-static inline bool lock_try(struct lock *l)
+/* Locks that this thread holds, or is about to take or has just dropped: counted a little too long,
+ * so that a signal handler that finds 0 may wait for any lock, and one that finds more for none
+ * (reentry.c). */
+extern ARN_TLS unsigned arn_locks_mine ARN_HIDDEN;
+
+static inline void lock_count(int n)
+{
+	if (n < 0)
+		atomic_signal_fence(memory_order_seq_cst);
+	arn_locks_mine += (unsigned)n;
+	if (n > 0)
+		atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline bool lock_swap(struct lock *l)
 {
 	uint32_t idle = 0;
 
@@ -46,9 +63,19 @@ static inline bool lock_try(struct lock *l)
 						       memory_order_relaxed);
 }
 
+static inline bool lock_try(struct lock *l)
+{
+	lock_count(1);
+	if (likely(lock_swap(l)))
+		return true;
+	lock_count(-1);
+	return false;
+}
+
 static inline void lock_take(struct lock *l)
 {
-	if (unlikely(!lock_try(l)))
+	lock_count(1);
+	if (unlikely(!lock_swap(l)))
 		arn_lock_take_slow(l);
 }
 
@@ -56,6 +83,7 @@ static inline void lock_drop(struct lock *l)
 {
 	if (unlikely(atomic_exchange_explicit(&l->word, 0, memory_order_release) == 2))
 		arn_lock_wake_slow(l);
+	lock_count(-1);
 }
 
 static inline bool lock_is_held(struct lock *l)

@@ -493,6 +493,11 @@ bool arn_pages_resize(struct run *r, unsigned npages)
 
 void arn_pages_snapshot(struct pages_state *out)
 {
+	/* In a signal handler that interrupted the holder: as it is. */
+	if (unlikely(arn_locks_mine != 0 && !arn_lock_soon(&arn_pages_lock))) {
+		*out = arn_pages;
+		return;
+	}
 	lock_take(&arn_pages_lock);
 	*out = arn_pages;
 	lock_drop(&arn_pages_lock);
@@ -502,6 +507,8 @@ bool arn_pages_contain(const void *p)
 {
 	bool found = false;
 
+	if (unlikely(arn_locks_mine != 0 && !arn_lock_soon(&arn_pages_lock)))
+		return false;
 	lock_take(&arn_pages_lock);
 	for (struct chunk *c = arn_chunks; c != NULL && !found; c = c->all_next)
 		found = (uintptr_t)p - c->base < (size_t)c->npages << PAGE_SHIFT;

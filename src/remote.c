@@ -88,6 +88,9 @@ static void apply(struct run *r, unsigned w, uint64_t mask)
 	if (likely(bytes < HELP_RUNS_BYTES &&
 		   !atomic_load_explicit(&owner->sleeps, memory_order_relaxed)))
 		return;
+	/* A signal handler that interrupted a holder waits for no lock. */
+	if (unlikely(arn_locks_mine != 0))
+		return;
 	if ((bytes >= HELP_BYTES || run_all_free(r, w, old | mask)) && owner->kind == HEAP_THREAD &&
 	    lock_try(&owner->lock)) {
 		atomic_store_explicit(&owner->sleeps, true, memory_order_relaxed);
@@ -165,7 +168,8 @@ void arn_remote_free(struct heap *me, struct run *r, void *p)
 	bit = 1ull << (region % WORD_BITS);
 	if (me->combine == NULL && me->kind == HEAP_THREAD)
 		me->combine = arn_meta_get(META_COMBINE, sizeof *me->combine / ARN_CACHE_LINE);
-	if (me->combine == NULL || me->kind != HEAP_THREAD ||
+	/* Combining already: a signal handler interrupted just that. */
+	if (me->combine == NULL || me->kind != HEAP_THREAD || me->combining ||
 	    arn_class[r->cls].size > COMBINE_SIZE_MAX) {
 		apply(r, w, bit);
 		return;

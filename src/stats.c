@@ -53,7 +53,7 @@ static void sum_all(struct sums *s)
 	if (arn_heap->kind == HEAP_THREAD)
 		arn_remote_flush(arn_heap);
 	for (struct heap *h = ACQUIRE_GET(arn_heaps); h != NULL; h = h->all_next) {
-		if (h->kind != HEAP_LOST && lock_try(&h->lock)) {
+		if (h->kind != HEAP_LOST && arn_locks_mine == 0 && lock_try(&h->lock)) {
 			arn_heap_collect(h);
 			lock_drop(&h->lock);
 		}

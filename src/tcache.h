@@ -11,6 +11,9 @@
  * has ended its own, or when no heap can be had; NULL only out of memory. */
 struct heap *arn_thread_heap_slow(void);
 
+/* The shared heap of those who may not have a thread's, or NULL. */
+struct heap *arn_thread_ended(void);
+
 /* Gives every cached region of H back to its runs, and sends what it has gathered for others.
  * Only the owner. */
 void arn_tcache_flush_all(struct heap *h);

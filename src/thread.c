@@ -22,7 +22,7 @@
 struct lock arn_threads_lock;
 static struct heap *queue; /* parked heaps, last one first */
 static size_t queue_n;
-static struct heap *ended; /* the shared heap of threads that have ended */
+static struct heap *ended; /* the shared heap of threads that have ended, and of signal handlers */
 static struct heap *shared_free_list;
 /* In .data, not in .bss, which /bin/true then need not touch. */
 static struct {
@@ -87,6 +87,20 @@ static void park(struct heap *h)
 	lock_drop(&arn_threads_lock);
 }
 
+struct heap *arn_thread_ended(void)
+{
+	struct heap *h = RELAXED_GET(ended);
+
+	if (h != NULL || (arn_locks_mine != 0 && !arn_lock_soon(&arn_threads_lock)))
+		return h;
+	lock_take(&arn_threads_lock);
+	if (ended == NULL)
+		RELAXED_SET(ended, arn_heap_new(HEAP_SHARED));
+	h = ended;
+	lock_drop(&arn_threads_lock);
+	return h;
+}
+
 static void thread_end(void *arg)
 {
 	struct heap *h = arg, *last;
@@ -95,11 +109,7 @@ static void thread_end(void *arg)
 		return;
 	if (++h->rounds < ROUNDS && pthread_setspecific(tsd.key, h) == 0)
 		return;
-	lock_take(&arn_threads_lock);
-	if (ended == NULL)
-		RELAXED_SET(ended, arn_heap_new(HEAP_SHARED));
-	last = ended;
-	lock_drop(&arn_threads_lock);
+	last = arn_thread_ended();
 	arn_tcache_flush_all(h);
 	arn_heap = last != NULL ? last : &arn_heap_none;
 	park(h);

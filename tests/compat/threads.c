@@ -431,12 +431,15 @@ static volatile sig_atomic_t handled;
 
 static void allocate_in_handler(int sig)
 {
+	/* Of every kind: what is refused may be NULL, but not waited for. */
+	static const size_t sizes[] = { 50, 600, 20000, 300000, 9000000 };
 	int saved = errno;
-	char *p = malloc(50);
+	size_t n = sizes[handled % 5];
+	char *p = malloc(n);
 
 	(void)sig;
 	if (p != NULL)
-		p[49] = 'h';
+		p[n - 1] = 'h';
 	free(p);
 	handled++;
 	errno = saved;

@@ -34,7 +34,12 @@ class Core:
                                                                            phoff + i * size)
             if kind == 1:
                 self.loads.append((address, offset, filled))
-        self.root = self.data.find(struct.pack("<Q", 0x616e6572616c6c61))
+        # The magic, and a pointer where the page map's is: chance may bring either.
+        magic = struct.pack("<Q", 0x616e6572616c6c61)
+        self.root = self.data.find(magic)
+        while self.offset(self.word(self.root + 88)) is None:
+            self.root = self.data.find(magic, self.root + 1)
+            assert self.root >= 0, "no root in the core"
 
     def offset(self, address):
         for start, offset, filled in self.loads:

@@ -5,6 +5,7 @@
  */
 #include "unit.h"
 
+#include <errno.h>
 #include <limits.h>
 
 #include "alloc.h"
@@ -66,7 +67,8 @@ static void *end_late(void *arg)
 {
 	use_heap(NULL);
 	/* In the last round ThreadSanitizer is no longer there for instrumented code. */
-	pthread_setspecific(late_key, (void *)(uintptr_t)(PTHREAD_DESTRUCTOR_ITERATIONS - 2 * UNIT_TSAN));
+	pthread_setspecific(late_key,
+			    (void *)(uintptr_t)(PTHREAD_DESTRUCTOR_ITERATIONS - 2 * UNIT_TSAN));
 	return arg;
 }
 
@@ -166,7 +168,10 @@ static void *exchange(void *arg)
 	for (int i = 0; i < 150000; i++) {
 		uint64_t x = unit_random(&seed);
 		/* Small mostly; every class; now and then a large one or a huge one. */
-		size_t top = x % 1000 == 0 ? 3 * MIB : x % 100 == 0 ? 200 * KIB : x % 8 ? 600 : 40000;
+		size_t top = x % 1000 == 0  ? 3 * MIB
+			     : x % 100 == 0 ? 200 * KIB
+			     : x % 8        ? 600
+					    : 40000;
 		void *p = fill(9 + (x >> 20) % top);
 
 		p = atomic_exchange(&boxes[x % BOXES], p);
@@ -263,7 +268,8 @@ START_TEST(owner_asleep)
 }
 END_TEST
 
-/* Hazard: each of some thousand cached regions may be the last one of its run and keep all of it. */
+/* Hazard: each of some thousand cached regions may be the last one of its run and keep all of it.
+ */
 START_TEST(frees_in_random_order)
 {
 	uint64_t seed = 3;
@@ -291,6 +297,59 @@ START_TEST(frees_in_random_order)
 }
 END_TEST
 
+/* ---- in a signal handler that interrupted the holder of a lock --------------------------------
+ */
+
+static void free_twice(void *p)
+{
+	lock_take(&arn_pages_lock);
+	tcache_free(p);
+	tcache_free(p);
+}
+
+START_TEST(handlers_wait_for_nothing)
+{
+	void *mine = tcache_malloc(40), *p, *q, *large = tcache_malloc(MIB);
+	struct lock *const locks[] = {&arn_heap->lock, &arn_threads_lock, &arn_pages_lock,
+				      &arn_meta_lock};
+
+	ck_assert_ptr_nonnull(large);
+	arn_tcache_flush_all(arn_heap);
+	for (unsigned i = 0; i < 4; i++) {
+		size_t before = arn_pages.large;
+		void *other = tcache_malloc(MIB);
+
+		arn_tcache_flush_all(arn_heap);
+		lock_take(locks[i]);
+		/* From the shared heap, or, where pages or slots are being changed, nothing. */
+		errno = 0;
+		p = tcache_malloc(40);
+		q = tcache_malloc(2 * MIB);
+		ck_assert(i >= 2 || (p != NULL && q != NULL));
+		ck_assert(i < 2 || (p == NULL && q == NULL && errno == ENOMEM));
+		tcache_free(p);
+		tcache_free(q);
+		large = arn_realloc(large, MIB / 2);
+		ck_assert_ptr_nonnull(large);
+		tcache_free(other);
+		ck_assert_int_eq(arn_trim(0), 0);
+		lock_drop(locks[i]);
+		ck_assert_uint_eq(arn_locks_mine, 0);
+		/* What was freed meanwhile goes back with the next large block. */
+		tcache_free(large);
+		large = tcache_malloc(MIB);
+		ck_assert_uint_le(arn_pages.large, before);
+	}
+	lock_take(&arn_heap->lock);
+	tcache_free(mine); /* on the remote way: the owner collects it later */
+	lock_drop(&arn_heap->lock);
+	arn_tcache_flush_all(arn_heap);
+	ck_assert(arn_heap_check(arn_heap));
+	REQUIRE_CRIME(free_twice, large, "double free");
+	tcache_free(large);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("threads");
@@ -299,6 +358,7 @@ int main(void)
 	unit_add(s, "park", heaps_are_adopted);
 	unit_add(s, "park", destructors_allocate);
 	unit_add(s, "park", one_heap_one_thread);
+	unit_add(s, "handler", handlers_wait_for_nothing);
 	unit_add(s, "exchange", blocks_change_hands);
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, owner_asleep, 0, 3);
