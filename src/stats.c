@@ -97,7 +97,7 @@ void arn_stats_get(struct amalloc_stats *st)
 void arn_stats_print(void)
 {
 	struct amalloc_stats st;
-	char text[512]; /* ten lines of at most 40 characters */
+	char text[512]; /* eleven lines of at most 40 characters */
 	int n;
 
 	arn_stats_get(&st);
@@ -113,11 +113,12 @@ void arn_stats_print(void)
 		     "dirty bytes      = %10zu\n"
 		     "metadata bytes   = %10zu\n"
 		     "max active bytes = %10zu\n"
-		     "thread heaps     = %10zu\n",
+		     "thread heaps     = %10zu\n"
+		     "max mmap bytes   = %10zu\n", /* glibc's last line: readers wait for it */
 		     (size_t)(st.active + st.dirty - st.huge), (size_t)(st.live - st.huge),
 		     (size_t)(st.active + st.dirty), (size_t)st.live, (size_t)st.cached,
 		     (size_t)st.dirty, (size_t)st.metadata, (size_t)st.peak_active,
-		     (size_t)st.heaps);
+		     (size_t)st.heaps, (size_t)st.peak_mapped);
 	arn_os_write_err(text, (size_t)n);
 }
 
