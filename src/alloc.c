@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bits.h"
+#include "control.h"
 #include "fatal.h"
 #include "foreign.h"
 #include "meta.h"
@@ -28,11 +29,17 @@ static void *no_memory(void)
 
 /* ---- small ------------------------------------------------------------------------------- */
 
-static void *small_malloc(struct heap *h, unsigned cls)
+static void *small_malloc(struct heap *h, unsigned cls, size_t asked)
 {
 	void **top = h->top[cls];
 	void *p = top[-1];
 
+	if (live_recording()) {
+		p = arn_heap_recorded_malloc(h, cls, asked);
+		if (control_pending())
+			arn_control_serve_slow();
+		return p;
+	}
 	if (h->kind == HEAP_SHARED)
 		return arn_heap_shared_malloc(h, cls);
 	if (p == NULL)
@@ -112,6 +119,8 @@ static void large_free(struct run *r)
 	}
 	if (r->owner != 0)
 		large_unlink(arn_heap_by_id(r->owner), r);
+	arn_live_tell(-run_block_bytes(r));
+	arn_live_block_forget(r, run_block_bytes(r));
 	if (r->state == RUN_HUGE)
 		arn_huge_put(r);
 	else
@@ -132,7 +141,7 @@ static ARN_COLD void large_free_deferred(void)
 	}
 }
 
-static void *large_malloc(struct heap *h, size_t size, size_t alignment, bool sparse)
+static void *large_malloc(struct heap *h, size_t size, size_t alignment, size_t asked, bool sparse)
 {
 	uint32_t owner = h->kind == HEAP_SHARED ? h->id : 0;
 	struct run *r;
@@ -147,6 +156,10 @@ static void *large_malloc(struct heap *h, size_t size, size_t alignment, bool sp
 		return NULL;
 	if (owner != 0)
 		large_link(h, r);
+	arn_live_tell(run_block_bytes(r));
+	*run_block_waste(r) = 0;
+	if (live_recording())
+		arn_live_block(r, asked);
 	return (void *)r->base;
 }
 
@@ -181,6 +194,7 @@ static struct heap *heap_for(struct heap *h)
 
 void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 {
+	const size_t asked = size;
 	unsigned cls;
 	void *p;
 
@@ -192,11 +206,13 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 	if (unlikely(size == 0))
 		size = 1;
 	cls = aligned_class(size, alignment);
-	p = cls != 0 ? small_malloc(h, cls) : large_malloc(h, size, alignment, false);
-	if (unlikely(p == NULL)) {
+	for (int try = 0; try < 2; try++) {
+		p = cls != 0 ? small_malloc(h, cls, asked)
+			     : large_malloc(h, size, alignment, asked, false);
+		if (likely(p != NULL || try > 0))
+			break;
 		/* What is cached or empty anywhere may be enough. */
 		arn_trim(0);
-		p = cls != 0 ? small_malloc(h, cls) : large_malloc(h, size, alignment, false);
 	}
 	if (unlikely(p == NULL))
 		return no_memory();
@@ -209,7 +225,8 @@ ARN_SLOW void *arn_malloc_slow(size_t size)
 	struct heap *h = arn_heap;
 
 	/* Nearly always: an empty bin of a thread's own heap. */
-	if (likely(size - 1 < SMALL_MAX && h->kind == HEAP_THREAD && arn_locks_mine == 0)) {
+	if (likely(size - 1 < SMALL_MAX && h->kind == HEAP_THREAD && arn_locks_mine == 0) &&
+	    !live_recording()) {
 		void *p = arn_tcache_refill_slow(h, sizeclass_of(size));
 
 		if (likely(p != NULL)) {
@@ -228,7 +245,7 @@ static void *large_calloc(struct heap *h, size_t n)
 	if (n > PTRDIFF_MAX - QUANTUM)
 		return no_memory();
 	h = heap_for(h);
-	p = h != NULL ? large_malloc(h, n, QUANTUM, true) : NULL;
+	p = h != NULL ? large_malloc(h, n, QUANTUM, n, true) : NULL;
 	if (unlikely(p == NULL))
 		return no_memory();
 	/* What was never written is zero, and stays untouched. */
@@ -291,6 +308,14 @@ static void check_region(const void *p)
 		arn_crime(CRIME_INTERIOR, p);
 }
 
+/* Into the runs of this thread's own heap H. */
+static void recorded_free(struct heap *h, void *p)
+{
+	arn_heap_recorded_free(h, pagemap_run(p), p);
+	if (control_pending())
+		arn_control_serve_slow();
+}
+
 ARN_SLOW void arn_free_slow(void *p)
 {
 	struct heap *h = arn_heap, *owner;
@@ -306,6 +331,8 @@ ARN_SLOW void arn_free_slow(void *p)
 		return;
 	}
 	valgrind_free(p);
+	if (live_recording() && cls < NCLASSES)
+		arn_live_forget(pagemap_run(p), p);
 	if (cls >= NCLASSES) {
 		large_free(large_at(p, info));
 	} else if (unlikely(arn_locks_mine != 0)) {
@@ -313,7 +340,10 @@ ARN_SLOW void arn_free_slow(void *p)
 	} else if (INFO_OWNER(info) == h->id && h->kind == HEAP_THREAD) {
 		if (h->top[cls][-1] == p)
 			arn_crime(CRIME_DOUBLE_FREE, p);
-		arn_tcache_overflow_slow(h, cls, p);
+		if (live_recording())
+			recorded_free(h, p);
+		else
+			arn_tcache_overflow_slow(h, cls, p);
 	} else {
 		owner = arn_heap_by_id(INFO_OWNER(info));
 		if (owner->kind == HEAP_SHARED) {
@@ -337,6 +367,19 @@ struct heap *arn_arena_of(const void *p)
 	return h != NULL && h->kind == HEAP_SHARED ? h : NULL;
 }
 
+/* P, which does not move, was asked for as SIZE bytes now. */
+static void request_change(void *p, size_t size)
+{
+	struct run *r = pagemap_run(p);
+
+	if (r->state == RUN_SMALL) {
+		arn_live_change(r, p, size);
+	} else {
+		arn_live_block_forget(r, run_block_bytes(r));
+		arn_live_block(r, size);
+	}
+}
+
 /* A block of WISH, or at least SIZE bytes in ARENA (NULL: the thread's heap) with the contents of
  * P, which is freed. */
 static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, size_t wish)
@@ -351,15 +394,28 @@ static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, 
 	if (unlikely(q == NULL))
 		return size <= old ? p : NULL;
 	valgrind_resize(q, wish, size, wish);
+	if (live_recording() && wish > size)
+		request_change(q, size);
 	old = valgrind_asked(p, old);
 	memcpy(q, p, old < size ? old : size);
 	tcache_free(p);
 	return q;
 }
 
+/* The block of R, whose length has changed from BYTES. */
+static void *resized(struct run *r, size_t bytes, size_t size)
+{
+	arn_live_tell(run_block_bytes(r) - bytes);
+	if (live_recording()) {
+		arn_live_block_forget(r, bytes);
+		arn_live_block(r, size);
+	}
+	return (void *)r->base;
+}
+
 static void *realloc_large(void *p, struct run *r, size_t size)
 {
-	size_t old = r->size, wish = size, asked = valgrind_asked(p, old);
+	size_t old = r->size, bytes = run_block_bytes(r), wish = size, asked = valgrind_asked(p, old);
 
 	if (unlikely(arn_locks_mine != 0))
 		return realloc_move(arn_arena_of(p), p, old, size, size);
@@ -367,12 +423,12 @@ static void *realloc_large(void *p, struct run *r, size_t size)
 		/* Memcheck takes a block that was moved for a new one. */
 		if (size > LARGE_MAX && arn_huge_resize(r, size, !ARN_VALGRIND)) {
 			valgrind_resize(p, asked, size, r->size);
-			return (void *)r->base;
+			return resized(r, bytes, size);
 		}
 	} else if (size > SMALL_MAX && size <= LARGE_MAX) {
 		if (arn_pages_resize(r, (unsigned)((size + PAGE_BYTES - 1) >> PAGE_SHIFT))) {
 			valgrind_resize(p, asked, size, r->size);
-			return p;
+			return resized(r, bytes, size);
 		}
 		/* Blocked: whoever grows step by step gets room for the next steps, so that n steps
 		 * copy O(n) bytes.  What is not written is not resident. */
@@ -394,6 +450,8 @@ static void *realloc_small(void *p, uint32_t info, size_t size)
 		const size_t usable = arn_class[cls].size;
 
 		valgrind_resize(p, valgrind_asked(p, usable), size, usable);
+		if (live_recording())
+			request_change(p, size);
 		return p;
 	}
 	return realloc_move(own ? NULL : arn_arena_of(p), p, arn_class[cls].size, size, size);

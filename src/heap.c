@@ -212,7 +212,7 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
 		if (r->nfree == 0)
 			run_unlist(h, r);
 	}
-	RELAXED_SET(b->out, b->out + got);
+	heap_out(h, cls, got);
 	return got;
 }
 
@@ -249,7 +249,7 @@ void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 {
 	page_info *m = pagemap_now();
 
-	RELAXED_SET(h->bins[cls].out, h->bins[cls].out - n);
+	heap_out(h, cls, -(size_t)n);
 	while (n > 0) {
 		struct run *runs[GROUP];
 		unsigned k = n < GROUP ? n : GROUP, i;
@@ -294,6 +294,28 @@ void arn_heap_trim(struct heap *h)
 	}
 }
 
+/* ---- recorded requests --------------------------------------------------------------------- */
+
+void *arn_heap_recorded_malloc(struct heap *h, unsigned cls, size_t asked)
+{
+	void *p = NULL;
+
+	lock_take(&h->lock);
+	if (arn_heap_take(h, cls, &p + 1, 1) == 1)
+		arn_live_record(pagemap_run(p), p, asked);
+	heap_tell(h);
+	lock_drop(&h->lock);
+	return p;
+}
+
+void arn_heap_recorded_free(struct heap *h, struct run *r, void *p)
+{
+	lock_take(&h->lock);
+	arn_heap_give(h, r->cls, &p, 1);
+	heap_tell(h);
+	lock_drop(&h->lock);
+}
+
 /* ---- shared heaps -------------------------------------------------------------------------- */
 
 void *arn_heap_shared_malloc(struct heap *h, unsigned cls)
@@ -332,6 +354,8 @@ static void clear_large(struct heap *h)
 		struct run *r = h->large;
 
 		h->large = r->sib_next;
+		arn_live_tell(-run_block_bytes(r));
+		arn_live_block_forget(r, run_block_bytes(r));
 		if (r->state == RUN_HUGE)
 			arn_huge_put(r);
 		else
@@ -375,7 +399,7 @@ void arn_heap_shared_clear(struct heap *h)
 		clear_list(&h->bins[c].partial);
 		clear_list(&h->bins[c].full);
 		RELAXED_SET(h->bins[c].nruns, 0);
-		RELAXED_SET(h->bins[c].out, 0);
+		heap_out(h, c, -h->bins[c].out);
 	}
 	clear_large(h);
 	lock_drop(&h->lock);
@@ -388,9 +412,13 @@ void arn_heap_renew(struct heap *h)
 
 	lost.kind = HEAP_LOST;
 
+	arn_live_tell(h->untold);
+	for (unsigned c = 1; c < NCLASSES; c++)
+		arn_live_tell(-h->bins[c].out * arn_class[c].size);
 	for (unsigned c = 1; c < NCLASSES; c++)
 		h->bins[c] = (struct bin){.base = NULL};
 	h->large = NULL;
+	h->untold = 0;
 	if (!table_set(nheaps + 1, h))
 		return;
 	h->id = ++nheaps;

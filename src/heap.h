@@ -20,6 +20,7 @@
 #define ARN_HEAP_H
 
 #include "fatal.h"
+#include "live.h"
 #include "lock.h"
 #include "run.h"
 #include "sizeclass.h"
@@ -63,13 +64,14 @@ struct heap {
 	uint8_t rounds; /* TSD destructor rounds seen */
 	struct lock lock;
 	struct combine *combine;
-	struct heap *all_next;    /* every heap ever made */
 	struct heap *parked_next; /* waiting queue */
 	struct run *large;        /* large and huge blocks of a shared heap */
+	size_t untold;            /* under `lock`: bytes out since arn_live was told */
 	/* Written by other threads; a line of its own. */
 	struct run *_Atomic remote_head __attribute__((aligned(ARN_CACHE_LINE)));
 	_Atomic size_t remote_bytes; /* given since the last collection */
 	_Atomic bool sleeps;         /* the last collection was not the owner's */
+	struct heap *all_next;       /* every heap ever made; constant, and rarely read */
 	struct bin bins[NCLASSES] __attribute__((aligned(ARN_CACHE_LINE)));
 };
 
@@ -92,6 +94,21 @@ void arn_heap_set_empty(struct heap *h);
 
 /* ---- slow half: heap->lock held, but where it says otherwise ------------------------------- */
 
+static inline void heap_tell(struct heap *h)
+{
+	arn_live_tell(h->untold);
+	h->untold = 0;
+}
+
+/* N regions more of class CLS are outside of H's runs; fewer, as a wrapped number. */
+static inline void heap_out(struct heap *h, unsigned cls, size_t n)
+{
+	RELAXED_SET(h->bins[cls].out, h->bins[cls].out + n);
+	h->untold += n * arn_class[cls].size;
+	if (unlikely(h->untold + LIVE_STEP > 2 * LIVE_STEP))
+		heap_tell(h);
+}
+
 /* Up to WANT regions of class CLS, in address order downwards from END.  0: out of memory. */
 unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want);
 /* Gives N regions back to the runs of H.  Interior pointers and regions that are free already are
@@ -103,6 +120,12 @@ void arn_heap_collect(struct heap *h);
 void arn_heap_trim(struct heap *h);
 /* After bits of R were merged: lists it, or releases it when it became empty. */
 void arn_heap_run_freed(struct heap *h, struct run *r);
+
+/* ---- while requests are recorded: take the lock themselves ---------------------------------- */
+
+/* One region for a request of ASKED bytes, and its way back into the runs of its own heap H. */
+void *arn_heap_recorded_malloc(struct heap *h, unsigned cls, size_t asked);
+void arn_heap_recorded_free(struct heap *h, struct run *r, void *p);
 
 /* ---- shared heaps: take the lock themselves ------------------------------------------------ */
 

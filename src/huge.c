@@ -49,12 +49,6 @@ static void list_del(struct run **head, struct run *r)
 		r->next->prev = r->prev;
 }
 
-/* The bytes of R's mapping. */
-static size_t mapping_bytes(const struct run *r)
-{
-	return r->size + r->slack_kib * KIB;
-}
-
 static void cache_del(struct run *r)
 {
 	list_del(&arn_huge_cached, r);
@@ -197,7 +191,7 @@ static void *move_to_fresh(struct run *r, size_t n)
 
 	if (to == NULL)
 		return NULL;
-	if (!arn_pagemap_cover(to, n) || !arn_os_move((void *)r->base, mapping_bytes(r), n, to)) {
+	if (!arn_pagemap_cover(to, n) || !arn_os_move((void *)r->base, run_block_bytes(r), n, to)) {
 		arn_os_unmap(to, n);
 		return NULL;
 	}
@@ -298,8 +292,8 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 		RELAXED_SET(r->nregions, 1);
 		atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
 		list_add(&arn_huge_live, r);
-		valgrind_noaccess((void *)r->base, mapping_bytes(r));
-		account_used(mapping_bytes(r), true);
+		valgrind_noaccess((void *)r->base, run_block_bytes(r));
+		account_used(run_block_bytes(r), true);
 		RELAXED_SET(arn_pages.nhuge, arn_pages.nhuge + 1);
 		arn_pages_account_take(r->size, r->zero ? r->size : 0);
 		arn_pagemap_set((void *)r->base, 1, INFO_HUGE | owner << INFO_CLASS_BITS, 0, r);
@@ -313,7 +307,7 @@ void arn_huge_put(struct run *r)
 	lock_take(&arn_pages_lock);
 	arn_pagemap_set((void *)r->base, 1, 0, 0, NULL);
 	list_del(&arn_huge_live, r);
-	r->size = mapping_bytes(r);
+	r->size = run_block_bytes(r);
 	r->slack_kib = 0;
 	account_used(r->size, false);
 	RELAXED_SET(arn_pages.nhuge, arn_pages.nhuge - 1);
@@ -329,7 +323,7 @@ void arn_huge_put(struct run *r)
 bool arn_huge_resize(struct run *r, size_t size, bool may_move)
 {
 	size_t n = bits_round_up(size, arn_os_page_bytes());
-	size_t old = mapping_bytes(r);
+	size_t old = run_block_bytes(r);
 	void *p;
 
 	if (n == r->size)

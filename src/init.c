@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "fork.h"
+#include "live.h"
 #include "lock.h"
 #include "options.h"
 #include "os.h"
@@ -60,6 +61,8 @@ __attribute__((constructor)) static void begin(void)
 
 	if (text != NULL)
 		arn_options_parse(text);
+	if (arn_options.stats != 0 && arn_tcache_close())
+		arn_live_begin();
 	/* Neither may wait for the first malloc, which may come from inside pthread_atfork itself,
 	 * or from pthread_setspecific. */
 	pthread_atfork(NULL, NULL, arn_fork_child);
@@ -68,6 +71,6 @@ __attribute__((constructor)) static void begin(void)
 
 __attribute__((destructor)) static void end(void)
 {
-	if (arn_options.stats)
+	if (arn_options.stats == 1)
 		arn_stats_print();
 }

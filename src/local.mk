@@ -8,7 +8,7 @@ CORE_FILES = \
 	src/sizeclass.c \
 	src/os_linux.c src/lock.c src/fatal.c src/options.c \
 	src/meta.c src/slot.c src/pagemap.c src/promise.c src/pages.c src/huge.c \
-	src/run.c \
+	src/run.c src/live.c \
 	src/heap.c src/remote.c \
 	src/tcache.c src/thread.c \
 	src/foreign.c src/alloc.c src/fork.c src/stats.c src/root.c src/init.c src/api.c
@@ -20,7 +20,7 @@ HEADER_FILES = \
 	src/compiler.h src/valgrind.h src/bits.h src/tuning.h src/sizeclass.h src/options.def \
 	src/os.h src/lock.h src/fatal.h src/options.h src/control.h src/init.h \
 	src/meta.h src/run.h src/pagemap.h src/promise.h src/pages.h \
-	src/run_ops.h \
+	src/run_ops.h src/live.h \
 	src/heap.h \
 	src/tcache_inl.h src/tcache.h \
 	src/foreign.h src/alloc.h src/fork.h src/stats.h src/root.h src/override.h

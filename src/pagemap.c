@@ -12,16 +12,12 @@ static struct pagemap none[1];
 page_info *_Atomic arn_pagemap = (page_info *)&none[1];
 static size_t mapped;
 
-/* Where the header lies in an OS page: half the page below it are run pointers, the rest infos, so
- * that the first chunk touches one OS page. */
-#define HEADER_AT (2 * KIB)
-
 /* Where a window ends at the highest; its end must be a number. */
 #define LAST_PAGE bits_round_down(~(uintptr_t)0, PAGE_BYTES)
 
 size_t arn_pagemap_bytes(size_t npages)
 {
-	return bits_round_up(npages * sizeof(struct run *) + HEADER_AT + sizeof(struct pagemap) +
+	return bits_round_up(npages * sizeof(struct run *) + WINDOW_LEAD + sizeof(struct pagemap) +
 				     npages * sizeof(uint32_t),
 			     arn_os_page_bytes());
 }
@@ -30,7 +26,7 @@ static page_info *build(void *mem, uintptr_t end, size_t npages)
 {
 	struct pagemap *h;
 
-	h = (struct pagemap *)((char *)mem + npages * sizeof(struct run *) + HEADER_AT);
+	h = (struct pagemap *)((char *)mem + npages * sizeof(struct run *) + WINDOW_LEAD);
 	h->top = end - QUANTUM;
 	h->span16 = npages << (PAGE_SHIFT - QUANTUM_SHIFT);
 	h->npages = npages;

@@ -417,6 +417,13 @@ static struct chunk *find_chunk(unsigned n, unsigned align, int *at)
 	return c != NULL && *at >= 0 ? c : NULL;
 }
 
+/* BYTES and BLOCKS more of large blocks; fewer as wrapped numbers. */
+static void block_count(size_t bytes, size_t blocks)
+{
+	arn_pages.large += bytes;
+	arn_pages.nlarge += blocks;
+}
+
 bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t first,
 		   uint32_t rest)
 {
@@ -439,7 +446,7 @@ bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_
 	set_used(c, (unsigned)at, npages, true);
 	valgrind_noaccess((void *)r->base, r->size);
 	if (r->state == RUN_LARGE)
-		arn_pages.large += r->size;
+		block_count(r->size, 1);
 	arn_pagemap_set((void *)r->base, npages, first, rest, r);
 	arn_pages_account_take(r->size, (size_t)(npages - dirty) << PAGE_SHIFT);
 	lock_drop(&arn_pages_lock);
@@ -457,7 +464,7 @@ void arn_pages_put(struct run *r)
 	arn_pagemap_set((void *)r->base, r->npages, 0, 0, NULL);
 	set_used(r->chunk, page_in_chunk(r), r->npages, false);
 	if (r->state == RUN_LARGE)
-		arn_pages.large -= r->size;
+		block_count(-r->size, -(size_t)1);
 	arn_pages_settle();
 	lock_drop(&arn_pages_lock);
 }

@@ -43,7 +43,7 @@ struct pages_state {
 	size_t huge_cached; /* part of dirty */
 	size_t peak_used, peak_mapped;
 	size_t purged; /* bytes given back since the start, by madvise or munmap */
-	size_t nchunks, nhuge;
+	size_t nchunks, nhuge, nlarge;
 };
 extern struct lock arn_pages_lock;
 extern struct pages_state arn_pages;

@@ -133,7 +133,7 @@ void arn_heap_collect(struct heap *h)
 			n += bits_popcount(mask);
 		}
 		if (n > 0) {
-			RELAXED_SET(h->bins[r->cls].out, h->bins[r->cls].out - n);
+			heap_out(h, r->cls, -(size_t)n);
 			arn_heap_run_freed(h, r);
 		}
 	}
@@ -143,7 +143,7 @@ static void slot_send(struct combine_slot *s)
 {
 	uint64_t mask = s->mask;
 
-	s->mask = 0;
+	RELAXED_SET(s->mask, 0);
 	atomic_signal_fence(memory_order_seq_cst);
 	if (mask != 0)
 		apply(s->run, s->word, mask);
@@ -179,13 +179,13 @@ void arn_remote_free(struct heap *me, struct run *r, void *p)
 	atomic_signal_fence(memory_order_seq_cst);
 	if (s->mask == 0 || s->run != r || s->word != w) {
 		slot_send(s);
-		s->run = r;
+		RELAXED_SET(s->run, r);
 		s->word = w;
 		atomic_signal_fence(memory_order_seq_cst);
 	} else if (unlikely((s->mask & bit) != 0)) {
 		arn_heap_crime(CRIME_DOUBLE_FREE, p);
 	}
-	s->mask |= bit;
+	RELAXED_SET(s->mask, s->mask | bit);
 	if (s->mask == ~0ull)
 		slot_send(s);
 	atomic_signal_fence(memory_order_seq_cst);

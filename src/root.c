@@ -35,6 +35,10 @@ const struct arn_root arn_root __attribute__((used)) = {
 	.meta_blocks = &arn_meta_blocks,
 	.locks = {&arn_threads_lock, &arn_pages_lock, &arn_meta_lock},
 	.serve = arn_control_serve_slow,
+	.live = &arn_live,
+	.live_rows = arn_live_rows,
+	.live_nrows = LIVE_ROWS,
+	.window_lead = WINDOW_LEAD,
 };
 
 /* namesz, descsz, type, "libarena" padded to 12, the distance: on 32 bits the root lies above. */

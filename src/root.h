@@ -19,12 +19,13 @@
 
 #include "control.h"
 #include "heap.h"
+#include "live.h"
 #include "options.h"
 #include "pagemap.h"
 #include "pages.h"
 
 #define ARN_ROOT_MAGIC   0x616e6572616c6c61ull /* "allarena" in memory on little-endian machines */
-#define ARN_ROOT_VERSION 2
+#define ARN_ROOT_VERSION 3
 #define ARN_NOTE_NAME    "libarena"
 
 /* Differs when a struct that a reader walks has another layout, also one of the same size. */
@@ -40,7 +41,7 @@
 			  offsetof(struct heap, bins), offsetof(struct bin, out),                  \
 			  offsetof(struct bin, base)),                                             \
 		 offsetof(struct chunk, used), offsetof(struct pages_state, nhuge),                \
-		 sizeof(struct sizeclass), sizeof(struct pagemap))
+		 sizeof(struct sizeclass), offsetof(struct heap, all_next))
 #define ARN_NOTE_TYPE 1
 
 struct arn_root {
@@ -63,6 +64,10 @@ struct arn_root {
 	struct meta_block *const *meta_blocks; /* list by next; .bss holds the first slots */
 	struct lock *locks[3];                 /* all locks but those of heaps */
 	void (*serve)(void);                   /* serves a request, when no lock is held */
+	const struct live_state *live;         /* the peak, as told */
+	const struct live_row *live_rows;      /* what is recorded of requests */
+	uint32_t live_nrows;                   /* classes, large, huge */
+	uint32_t window_lead;                  /* bytes at the start of a window of the page map */
 };
 extern const struct arn_root arn_root;
 

@@ -5,6 +5,7 @@
 #include "run_ops.h"
 
 #include "fatal.h"
+#include "live.h"
 #include "pages.h"
 
 struct run *arn_run_new(unsigned cls, unsigned npages, uint32_t owner)
@@ -26,6 +27,7 @@ struct run *arn_run_new(unsigned cls, unsigned npages, uint32_t owner)
 	RELAXED_SET(r->nfree, (uint16_t)nregions);
 	r->first = 0;
 	r->listed = false;
+	r->waste = NULL;
 	r->state = RUN_SMALL;
 	atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
 	if (!arn_pages_get(r, npages, 1, info, info)) {
@@ -38,6 +40,8 @@ struct run *arn_run_new(unsigned cls, unsigned npages, uint32_t owner)
 void arn_run_release(struct run *r)
 {
 	ARN_ASSERT(r->state != RUN_SMALL || r->nfree == r->nregions);
+	if (live_recording() && r->state == RUN_SMALL)
+		arn_live_run_end(r);
 	arn_pages_put(r);
 	arn_run_slot_put(r);
 }

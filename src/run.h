@@ -43,7 +43,11 @@ enum run_state {
 struct run {
 	/* First line: who and where; lists (under the owner's lock, huge: pages_lock). */
 	struct run *next, *prev;
-	struct run *sib_next, *sib_prev; /* large and huge blocks of a shared heap */
+	union {
+		struct run *sib_next; /* large and huge blocks of a shared heap */
+		void *waste;          /* a run's table of live.h, or NULL */
+	};
+	struct run *sib_prev;
 	struct chunk *chunk;             /* NULL for a huge block */
 	struct run *_Atomic remote_next; /* link of the queue it is in */
 	_Atomic uint32_t remote_queued;  /* 1 from before the push until after the pop */
@@ -68,6 +72,20 @@ struct run {
 
 _Static_assert(offsetof(struct run, base) == 64, "two lines");
 _Static_assert(offsetof(struct run, next) == 0, "meta.c links free slots by the first word");
+
+/* Of a large or huge block, 1 + bytes not asked for, or 0: see live.h.  It has no bitmaps; alloc.c uses
+ * their first word, and a slot has four at least. */
+static inline uint64_t *run_block_waste(struct run *r)
+{
+	return &r->bits[1];
+}
+_Static_assert(offsetof(struct run, bits) + 2 * sizeof(uint64_t) <= 2 * ARN_CACHE_LINE, "in the slot");
+
+/* What a large or huge block takes: its usable bytes, and those behind them. */
+static inline size_t run_block_bytes(const struct run *r)
+{
+	return r->size + r->slack_kib * KIB;
+}
 
 static inline _Atomic uint64_t *run_remote(struct run *r)
 {

@@ -3,7 +3,9 @@
  * stats.c - the reporters: malloc_stats, malloc_info, mallinfo2, amalloc_stats.  Layer api.
  *
  * Nothing is counted on the fast path: a class's live regions are those outside of its runs, less
- * those in tcaches.  Heaps whose owner is at rest are asked to take in remote frees first.
+ * those in tcaches and those that other threads have freed and not yet sent.  Heaps whose owner is
+ * at rest are asked to take in remote frees first.  The definitions stand in libarena(7);
+ * alloc-stats and gdb compute the same from outside, to the byte when no thread is inside malloc.
  */
 #include "stats.h"
 
@@ -21,7 +23,8 @@
 
 struct class_sum {
 	size_t out;    /* regions outside of runs */
-	size_t cached; /* of these, in tcaches */
+	size_t cached; /* of these, in tcaches or gathered by those who freed them */
+	size_t nfree;  /* regions inside of runs; only where it is asked for */
 	size_t nruns;
 };
 
@@ -30,6 +33,20 @@ struct sums {
 	size_t cached_bytes, live_small, heaps, parked;
 };
 
+/* What the thread of H has freed into other heaps and not sent.  Only it writes there. */
+static void sum_gathered(struct heap *h, struct sums *s)
+{
+	struct combine *k = h->kind == HEAP_THREAD ? ACQUIRE_GET(h->combine) : NULL;
+
+	for (unsigned i = 0; k != NULL && i < COMBINE_SLOTS; i++) {
+		uint64_t mask = RELAXED_GET(k->slots[i].mask);
+		struct run *r = RELAXED_GET(k->slots[i].run);
+
+		if (mask != 0 && r != NULL)
+			s->cls[RELAXED_GET(r->cls)].cached += bits_popcount(mask);
+	}
+}
+
 static void sum_heap(struct heap *h, struct sums *s)
 {
 	for (unsigned c = 1; c < NCLASSES; c++) {
@@ -37,46 +54,100 @@ static void sum_heap(struct heap *h, struct sums *s)
 		size_t cached = base != NULL && top > base ? (size_t)(top - base) : 0;
 		size_t out = RELAXED_GET(h->bins[c].out);
 
-		if (cached > out)
-			cached = out;
 		s->cls[c].out += out;
 		s->cls[c].cached += cached;
 		s->cls[c].nruns += RELAXED_GET(h->bins[c].nruns);
-		s->cached_bytes += cached * arn_class[c].size;
-		s->live_small += (out - cached) * arn_class[c].size;
 	}
+	sum_gathered(h, s);
 }
 
-static void sum_all(struct sums *s)
+/* Under the lock of H. */
+static void sum_free(struct heap *h, struct sums *s)
+{
+	for (unsigned c = 1; c < NCLASSES; c++)
+		for (const struct run *r = h->bins[c].partial; r != NULL; r = r->next)
+			s->cls[c].nfree += r->nfree;
+}
+
+/* FREE: free regions are counted too, which means to walk over the runs that have some. */
+static void sum_all(struct sums *s, bool count_free)
 {
 	*s = (struct sums){.heaps = 0};
 	if (arn_heap->kind == HEAP_THREAD)
 		arn_remote_flush(arn_heap);
 	for (struct heap *h = ACQUIRE_GET(arn_heaps); h != NULL; h = h->all_next) {
-		if (h->kind != HEAP_LOST && arn_locks_mine == 0 && lock_try(&h->lock)) {
+		bool may = h->kind != HEAP_LOST && arn_locks_mine == 0;
+		bool locked = may && lock_try(&h->lock);
+
+		if (!locked && count_free && may) {
+			lock_take(&h->lock);
+			locked = true;
+		}
+		if (locked) {
 			arn_heap_collect(h);
+			if (count_free)
+				sum_free(h, s);
 			lock_drop(&h->lock);
 		}
 		sum_heap(h, s);
 		s->heaps += h->kind == HEAP_THREAD;
 		s->parked += h->kind == HEAP_THREAD && RELAXED_GET(h->parked);
 	}
+	for (unsigned c = 1; c < NCLASSES; c++) {
+		struct class_sum *k = &s->cls[c];
+
+		if (k->cached > k->out)
+			k->cached = k->out;
+		s->cached_bytes += k->cached * arn_class[c].size;
+		s->live_small += (k->out - k->cached) * arn_class[c].size;
+	}
 }
 
-void arn_stats_get(struct amalloc_stats *st)
+static size_t row_bytes(unsigned row)
+{
+	return atomic_load_explicit(&arn_live_rows[row].bytes, memory_order_relaxed);
+}
+
+static size_t at_least_0(size_t a, size_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* recorded, internal, internal_max. */
+static void sum_requests(const struct sums *s, const struct pages_state *pages,
+			 struct amalloc_stats *st)
+{
+	size_t most;
+
+	for (unsigned i = 1; i < LIVE_ROWS; i++) {
+		st->recorded += row_bytes(i);
+		st->internal +=
+			atomic_load_explicit(&arn_live_rows[i].waste, memory_order_relaxed);
+	}
+	for (unsigned c = 1; c < NCLASSES; c++) {
+		size_t live = s->cls[c].out - s->cls[c].cached;
+
+		st->internal_max += at_least_0(live, row_bytes(c) / arn_class[c].size) *
+				    live_waste_max(arn_class[c - 1].size, arn_class[c].size);
+	}
+	most = at_least_0(pages->large, row_bytes(LIVE_LARGE));
+	st->internal_max += live_block_waste_max(most, pages->nlarge);
+	most = at_least_0(pages->huge, row_bytes(LIVE_HUGE));
+	st->internal_max += live_block_waste_max(most, pages->nhuge);
+}
+
+static void stats_of(const struct sums *s, struct amalloc_stats *st)
 {
 	struct pages_state pages;
-	struct sums s;
-	size_t own;
+	size_t own, peak = atomic_load_explicit(&arn_live.peak, memory_order_relaxed);
 
-	sum_all(&s);
 	arn_pages_snapshot(&pages);
 	/* Never given back: at the peak of the blocks it was at most this, and no peak is below the
 	 * present. */
 	own = RELAXED_GET(arn_meta_mapped) + arn_pagemap_mapped();
 	*st = (struct amalloc_stats){
-		.live = s.live_small + pages.large + pages.huge,
-		.cached = s.cached_bytes,
+		.live = s->live_small + pages.large + pages.huge,
+		.cached = s->cached_bytes,
 		.active = pages.used,
 		.dirty = pages.dirty,
 		/* The page map has 12 bytes for each page of ours. */
@@ -87,17 +158,28 @@ void arn_stats_get(struct amalloc_stats *st)
 		.huge = pages.huge,
 		.large = pages.large,
 		.purged = pages.purged,
-		.heaps = s.heaps,
-		.heaps_parked = s.parked,
+		.heaps = s->heaps,
+		.heaps_parked = s->parked,
 		.chunks = pages.nchunks,
 		.sized_delete_mismatches = arn_delete_mismatches,
 	};
+	/* What heaps have not told yet may be above the peak. */
+	st->peak_live = st->live > peak ? st->live : peak;
+	sum_requests(s, &pages, st);
+}
+
+void arn_stats_get(struct amalloc_stats *st)
+{
+	struct sums s;
+
+	sum_all(&s, false);
+	stats_of(&s, st);
 }
 
 void arn_stats_print(void)
 {
 	struct amalloc_stats st;
-	char text[512]; /* eleven lines of at most 40 characters */
+	char text[1024]; /* 14 lines of at most 40 characters */
 	int n;
 
 	arn_stats_get(&st);
@@ -113,57 +195,105 @@ void arn_stats_print(void)
 		     "dirty bytes      = %10zu\n"
 		     "metadata bytes   = %10zu\n"
 		     "max active bytes = %10zu\n"
+		     "max live bytes   = %10zu\n"
+		     "recorded bytes   = %10zu\n"
+		     "internal bytes   = %10zu\n"
 		     "thread heaps     = %10zu\n"
 		     "max mmap bytes   = %10zu\n", /* glibc's last line: readers wait for it */
 		     (size_t)(st.active + st.dirty - st.huge), (size_t)(st.live - st.huge),
 		     (size_t)(st.active + st.dirty), (size_t)st.live, (size_t)st.cached,
 		     (size_t)st.dirty, (size_t)st.metadata, (size_t)st.peak_active,
+		     (size_t)st.peak_live, (size_t)st.recorded, (size_t)st.internal,
 		     (size_t)st.heaps, (size_t)st.peak_mapped);
 	arn_os_write_err(text, (size_t)n);
 }
 
-/* glibc's schema: one heap, its free blocks by size, then the totals. */
+/* One <heap> of malloc_info(3): of CURRENT bytes FAST and REST are free, in so many pieces. */
+struct info_heap {
+	size_t nfast, fast, nrest, rest, current;
+};
+
+static void info_totals(FILE *stream, const struct info_heap *h)
+{
+	fprintf(stream,
+		"<total type=\"fast\" count=\"%zu\" size=\"%zu\"/>\n"
+		"<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n",
+		h->nfast, h->fast, h->nrest, h->rest);
+}
+
+static void info_system(FILE *stream, size_t current, size_t max, size_t mapped)
+{
+	fprintf(stream,
+		"<system type=\"current\" size=\"%zu\"/>\n"
+		"<system type=\"max\" size=\"%zu\"/>\n"
+		"<aspace type=\"total\" size=\"%zu\"/>\n"
+		"<aspace type=\"mprotect\" size=\"%zu\"/>\n",
+		current, max, mapped, mapped);
+}
+
+/* A size class as a heap of its own: what is neither fast nor rest of it is live. */
+static struct info_heap info_class(FILE *stream, const struct class_sum *k, unsigned c)
+{
+	const size_t size = arn_class[c].size;
+	struct info_heap h = {
+		.nfast = k->cached,
+		.fast = k->cached * size,
+		.nrest = k->nfree,
+		.rest = k->nfree * size,
+		.current = (k->out + k->nfree) * size,
+	};
+
+	fprintf(stream,
+		"<heap nr=\"%u\">\n<sizes>\n"
+		"  <size from=\"%u\" to=\"%zu\" total=\"%zu\" count=\"%zu\"/>\n</sizes>\n",
+		c, arn_class[c - 1].size + 1, size, h.fast + h.rest, h.nfast + h.nrest);
+	info_totals(stream, &h);
+	info_system(stream, h.current, h.current, h.current);
+	fprintf(stream, "</heap>\n");
+	return h;
+}
+
+/* glibc's schema: a heap for each size class, and heap 0 for large blocks and free pages. */
 int arn_info(int options, FILE *stream)
 {
 	struct amalloc_stats st;
+	struct info_heap all = {.current = 0}, pages;
 	struct sums s;
-	size_t lowest = 1, count = 0, bytes = 0;
 
 	if (options != 0) {
 		errno = EINVAL;
 		return -1;
 	}
-	arn_stats_get(&st);
-	sum_all(&s);
-	fprintf(stream, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n");
+	sum_all(&s, true);
+	stats_of(&s, &st);
+	fprintf(stream, "<malloc version=\"1\">\n");
 	for (unsigned c = 1; c < NCLASSES; c++) {
-		size_t n = s.cls[c].cached;
+		struct info_heap h;
 
-		if (n > 0)
-			fprintf(stream,
-				"  <size from=\"%zu\" to=\"%u\" total=\"%zu\" count=\"%zu\"/>\n",
-				lowest, arn_class[c].size, n * arn_class[c].size, n);
-		lowest = arn_class[c].size + 1;
-		count += n;
-		bytes += n * arn_class[c].size;
+		if (s.cls[c].out + s.cls[c].nfree == 0)
+			continue;
+		h = info_class(stream, &s.cls[c], c);
+		all.nfast += h.nfast;
+		all.fast += h.fast;
+		all.nrest += h.nrest;
+		all.rest += h.rest;
+		all.current += h.current;
 	}
-	for (int both = 0; both < 2; both++) {
-		fprintf(stream,
-			"%s<total type=\"fast\" count=\"%zu\" size=\"%zu\"/>\n"
-			"<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n",
-			both ? "</heap>\n" : "</sizes>\n", count, bytes, (size_t)st.chunks,
-			(size_t)(st.active - st.live - st.cached + st.dirty));
-		if (both)
-			fprintf(stream, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n",
-				RELAXED_GET(arn_pages.nhuge), (size_t)st.huge);
-		fprintf(stream,
-			"<system type=\"current\" size=\"%zu\"/>\n"
-			"<system type=\"max\" size=\"%zu\"/>\n"
-			"<aspace type=\"total\" size=\"%zu\"/>\n"
-			"<aspace type=\"mprotect\" size=\"%zu\"/>\n",
-			(size_t)(st.active + st.dirty), (size_t)st.peak_active, (size_t)st.mapped,
-			(size_t)st.mapped);
-	}
+	/* The ends of runs and dirty pages; other threads may have changed the sums meanwhile. */
+	pages.nfast = pages.fast = 0;
+	pages.nrest = st.chunks;
+	pages.current = at_least_0(st.active + st.dirty - st.huge, all.current);
+	pages.rest = at_least_0(pages.current, st.large);
+	fprintf(stream, "<heap nr=\"0\">\n<sizes>\n</sizes>\n");
+	info_totals(stream, &pages);
+	info_system(stream, pages.current, pages.current, st.mapped);
+	fprintf(stream, "</heap>\n");
+	all.nrest += pages.nrest;
+	all.rest += pages.rest;
+	info_totals(stream, &all);
+	fprintf(stream, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n",
+		RELAXED_GET(arn_pages.nhuge), (size_t)st.huge);
+	info_system(stream, all.current + pages.current, st.peak_active, st.mapped);
 	fprintf(stream, "</malloc>\n");
 	return 0;
 }

@@ -203,3 +203,20 @@ void arn_tcache_flush_all(struct heap *h)
 		arn_heap_collect(h);
 	lock_drop(&h->lock);
 }
+
+bool arn_tcache_close(void)
+{
+	struct heap *mine = arn_heap;
+
+	for (struct heap *h = ACQUIRE_GET(arn_heaps); h != NULL; h = h->all_next)
+		if (h != mine && h->kind == HEAP_THREAD)
+			return false;
+	if (mine->kind != HEAP_THREAD)
+		return true;
+	arn_tcache_flush_all(mine);
+	/* A heap without arrays looks empty and full already, and gets none while recording is on. */
+	for (unsigned c = 1; c < NCLASSES; c++)
+		if (mine->bins[c].base != NULL)
+			mine->limit[c] = mine->bins[c].base;
+	return true;
+}

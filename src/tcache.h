@@ -18,6 +18,10 @@ struct heap *arn_thread_ended(void);
  * Only the owner. */
 void arn_tcache_flush_all(struct heap *h);
 
+/* Leaves the calling thread's bins empty for good: every call takes the slow half.  False, and
+ * nothing changed, when other threads have bins. */
+bool arn_tcache_close(void);
+
 /* Pops a region of class CLS after a refill, or NULL. */
 void *arn_tcache_refill_slow(struct heap *h, unsigned cls);
 /* Pushes P into a full bin: grows its array, or flushes the older half first. */

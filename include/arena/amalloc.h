@@ -145,6 +145,10 @@ struct amalloc_stats {
 	uint64_t heaps_parked;  /* of these, on the waiting queue */
 	uint64_t chunks;        /* chunks that exist */
 	uint64_t sized_delete_mismatches; /* sized operator delete with a wrong size, tolerated */
+	uint64_t peak_live;     /* highest live so far, within the bounds of amalloc_stats(3) */
+	uint64_t recorded;      /* part of live whose requests are known: option `stats` */
+	uint64_t internal;      /* part of recorded that was not asked for */
+	uint64_t internal_max;  /* upper bound of the same for the rest of live */
 };
 
 /* Fills *OUT; SIZE is sizeof *OUT as the caller was compiled (later versions append fields).

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as xml
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import *
@@ -80,12 +81,45 @@ parts_add_up(doc, p.pid, "sparse")
 p.end()
 
 # ---- the same figures as in the process ------------------------------------------------------------
-p = Layout(layout, "own")
-doc = heap(p.pid)["heap"]
-said = dict(zip(p.said[0][1::2], map(int, p.said[0][2::2]))) if p.said else {}
-ok(len(said) == 7 and all(doc[k] == v for k, v in said.items()),
-   "amalloc_stats() in the process says the same, to the byte", (said, doc))
-p.end()
+for stats in (0, 2):
+    p = Layout(layout, "own", env=preloaded(ARENA_OPTIONS=f"stats:{stats}"))
+    doc = heap(p.pid)
+    said = dict(zip(p.said[0][1::2], map(int, p.said[0][2::2])))
+    ok(len(said) == 15 and all(doc["heap"][k] == v for k, v in said.items()),
+       f"stats:{stats}: amalloc_stats() in the process says the same, to the byte", (said, doc["heap"]))
+    heaps = {int(h.get("nr")): h for h in xml.fromstring(p.text).findall("heap")}
+    # Of a heap of malloc_info, (count, size) of what is cached and what is empty, and live bytes.
+    seen = {}
+    for nr, h in heaps.items():
+        (nfast, fast), (nrest, rest) = ([int(e.get(k)) for k in ("count", "size")]
+                                        for e in h.findall("total"))
+        seen[nr] = nfast, nrest, int(h.find("system").get("size")) - fast - rest
+    large = seen.pop(0)
+    rows = sorted((k["cached"], k["empty"], k["live"] * k["size"]) for k in doc["classes"])
+    ok(rows == sorted(seen.values()) and large[2] == doc["heap"]["large"],
+       f"stats:{stats}: malloc_info says the same, for every class", (rows, seen, large))
+    p.end()
+
+# ---- what was asked for ------------------------------------------------------------------------------
+for stats in (2, 0):
+    p = Layout(layout, "requests", env=preloaded(ARENA_OPTIONS=f"stats:{stats}"))
+    doc = heap(p.pid)["heap"]
+    said = {l[0]: dict(zip(l[1::2], map(int, l[2::2]))) for l in p.said}
+    before, after, own, peak = (said[k] for k in ("before", "after", "own", "peak"))
+    slack = 64 * 1024 * (peak["heaps"] + 1)
+    if stats:
+        near(after["live"] - after["internal"] - before["live"] + before["internal"], own["asked"], 0,
+             "requests: live less internal is what the program asked for, to the byte")
+        ok(doc["internal_max"] == 0 and doc["recorded"] == doc["live"] == after["live"] and
+           doc["internal"] == after["internal"], "requests: alloc-stats says the same, of all blocks",
+           (doc, after))
+    else:
+        near(doc["recorded"] + doc["internal"], 0, 0, "requests: without the option none is recorded")
+    # realloc holds the old and the new block for a moment: 3 MB, and what growth adds.
+    ok(own["most"] - slack <= peak["live"] <= own["most"] + slack + 5 * MIB + (0 if stats else doc["cached"] + MIB),
+       f"stats:{stats}: the peak of live, within its bounds", (own, peak, doc))
+    near(doc["peak_live"], peak["live"], 0, f"stats:{stats}: the peak from outside")
+    p.end()
 
 # ---- metadata ----------------------------------------------------------------------------------
 # The rest of the anonymous memory is the libc's: its .bss, TLS, and the loader's first pages.
@@ -93,7 +127,7 @@ for name, least in (("sparse", 100 * 1024), ("far", 2 * 250 * 1024)):
     p = Layout(layout, name)
     doc = heap(p.pid)
     anonymous, part = anonymous_rss(p.pid), doc["resident"]
-    heaped = sum(part[k] for k in ("live", "cached", "fragmentation", "dirty", "metadata"))
+    heaped = sum(part[k] for k in ("live", "cached", "fragmentation", "dirty", "clean", "metadata"))
     ok(part["metadata"] > least, f"{name}: metadata is seen, in every window of the page map", part)
     ok(-16 * 1024 <= anonymous - heaped <= 160 * 1024,
        f"{name}: heap and metadata are the kernel's anonymous memory", (anonymous, heaped, part))

@@ -11,7 +11,9 @@
  *   layout bulk N    N blocks of 256 bytes, each written
  *   layout far       400 MB in large blocks that are never written, then some far away from them, so
  *                    that the page map needs a second window
- *   layout own       what amalloc_stats() says of a mixed heap
+ *   layout own       what amalloc_stats() says of a mixed heap, then its malloc_info()
+ *   layout requests  blocks of all kinds, in two threads; its own sums of what it asked for and of
+ *                    usable bytes beside those of amalloc_stats(), and its own peak
  *   layout dirty     64 MB of freed large blocks, some of which stay dirty
  *   layout exit N    ends at once by _exit(N), with a little allocated
  *   layout busy      allocates and frees at random, in two threads, until it is killed
@@ -182,17 +184,28 @@ static void far(void)
 
 /* As in amalloc.h, which a program that is preloaded does not need. */
 struct figures {
-	uint64_t live, cached, active, dirty, metadata, mapped, peak_active;
+	uint64_t live, cached, active, dirty, metadata, mapped;
+	uint64_t peak_active, peak_mapped, huge, large, purged, heaps, parked, chunks, mismatches;
+	uint64_t peak_live, recorded, internal, internal_max;
 };
 
-static void own(void)
+static struct figures figures(void)
 {
-	static void *block[100000];
 	static union {
 		struct figures f;
 		char room[4096];
 	} u;
 	int (*get)(void *, size_t) = (int (*)(void *, size_t))dlsym(RTLD_DEFAULT, "amalloc_stats");
+
+	if (get == NULL || get(&u, sizeof u.f) != 0)
+		exit(1);
+	return u.f;
+}
+
+static void own(void)
+{
+	static void *block[100000];
+	struct figures f;
 
 	for (int i = 0; i < 100000; i++)
 		block[i] = written((size_t)(100 + i % 300), 50);
@@ -201,11 +214,104 @@ static void own(void)
 	free(written(300000, 300000));
 	written(200000, 1);
 	written(8 << 20, 1);
-	if (get == NULL || get(&u, sizeof u.f) != 0)
+	f = figures();
+	printf("own live %ju cached %ju active %ju dirty %ju metadata %ju mapped %ju peak_active %ju "
+	       "peak_mapped %ju huge %ju large %ju peak_live %ju recorded %ju internal %ju "
+	       "internal_max %ju heaps %ju\n", f.live, f.cached, f.active, f.dirty, f.metadata, f.mapped,
+	       f.peak_active, f.peak_mapped, f.huge, f.large, f.peak_live, f.recorded, f.internal,
+	       f.internal_max, f.heaps);
+	malloc_info(0, stdout);
+}
+
+/* What the program asked for and got, of the blocks that it holds. */
+static size_t asked, usable, most_usable;
+static struct {
+	void *p;
+	size_t n;
+} held[20000];
+
+static void hold(unsigned i, void *p, size_t n)
+{
+	asked += n;
+	usable += malloc_usable_size(p);
+	most_usable = usable > most_usable ? usable : most_usable;
+	if (held[i].p != NULL) {
+		asked -= held[i].n;
+		usable -= malloc_usable_size(held[i].p);
+		free(held[i].p);
+	}
+	held[i].p = p;
+	held[i].n = n;
+}
+
+static void *request(void *arg)
+{
+	unsigned x = 7;
+
+	for (int k = 0; k < 200000; k++) {
+		unsigned i = (x = x * 1103515245u + 12345u) >> 8 & 16383;
+		size_t n = (x >> 4) % (k % 1000 == 0 ? 3000000u : k % 100 == 0 ? 100000u : 2000u);
+		size_t align = (size_t)16 << (x >> 9) % 9;
+		void *p = NULL;
+
+		/* The second thread does the same, but frees into the first one's heap. */
+		switch ((x >> 5) % 8) {
+		case 0:
+			hold(i, calloc(1, n), n);
+			break;
+		case 1:
+			hold(i, memalign(align, n), n);
+			break;
+		case 2:
+			if (posix_memalign(&p, align, n) == 0)
+				hold(i, p, n);
+			break;
+		case 3:
+		case 4:
+			if (held[i].p == NULL || n == 0)
+				break;
+			asked -= held[i].n;
+			usable -= malloc_usable_size(held[i].p);
+			held[i].p = realloc(held[i].p, n);
+			asked += held[i].n = n;
+			usable += malloc_usable_size(held[i].p);
+			most_usable = usable > most_usable ? usable : most_usable;
+			break;
+		default:
+			hold(i, malloc(n), n);
+		}
+	}
+	return arg;
+}
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+static void run_thread(void *(*what)(void *))
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, what, NULL) != 0)
 		exit(1);
-	printf("own live %ju cached %ju active %ju dirty %ju metadata %ju mapped %ju peak_active %ju\n",
-	       u.f.live, u.f.cached, u.f.active, u.f.dirty, u.f.metadata, u.f.mapped,
-	       u.f.peak_active);
+	pthread_join(thread, NULL);
+}
+
+static void requests(void)
+{
+	struct figures f;
+
+	/* What libc keeps of a thread is there before and after. */
+	run_thread(nothing);
+	f = figures();
+	printf("before live %ju recorded %ju internal %ju\n", f.live, f.recorded, f.internal);
+	request(NULL);
+	run_thread(request);
+	f = figures();
+	printf("after live %ju recorded %ju internal %ju\n", f.live, f.recorded, f.internal);
+	printf("peak live %ju heaps %ju\n", f.peak_live, f.heaps);
+	printf("own asked %zu usable %zu most %zu\n", asked, usable, most_usable);
 }
 
 static void *busy(void *arg)
@@ -275,6 +381,8 @@ int main(int argc, char **argv)
 		far();
 	else if (strcmp(what, "own") == 0)
 		own();
+	else if (strcmp(what, "requests") == 0)
+		requests();
 	else if (strcmp(what, "dirty") == 0)
 		dirty();
 	puts("ready");

@@ -92,10 +92,14 @@ class Layout:
                                         env=env or preloaded())
         self.pid = self.process.pid
         self.said = []
+        self.text = ""  # of these, the XML
         for line in self.process.stdout:
             if line == "ready\n":
                 break
-            self.said.append(line.split())
+            if line.lstrip().startswith("<"):
+                self.text += line
+            else:
+                self.said.append(line.split())
 
     def line(self, text=""):
         self.process.stdin.write(text + "\n")

@@ -142,7 +142,6 @@ static void walk_large(struct walk *w, const struct run *r, const float *share)
 
 	w->s->large += bytes;
 	w->s->large_blocks++;
-	w->s->internal_max += PAGE_BYTES - 1;
 	for (uint64_t i = 0; w->s->resident_known && i < bytes / ps; i++) {
 		if (share[i] > 0)
 			w->s->part.live += share[i] * (double)ps;
@@ -195,6 +194,7 @@ static void walk_free_page(struct walk *w, const struct chunk *c, unsigned i,
 {
 	uint64_t ps = w->t->page_bytes, per = ps < PAGE_BYTES ? PAGE_BYTES / ps : 1;
 	const float *share = &w->share[((uint64_t)i << PAGE_SHIFT) / ps];
+	double *part;
 
 	if (bitmap_test(c->dirty, i)) {
 		row->use[i] = USE_DIRTY;
@@ -203,10 +203,11 @@ static void walk_free_page(struct walk *w, const struct chunk *c, unsigned i,
 	} else {
 		w->s->clean += PAGE_BYTES;
 	}
-	/* A huge page may hold clean pages resident: they are free memory all the same. */
+	/* A huge page may hold clean pages resident. */
+	part = bitmap_test(c->dirty, i) ? &w->s->part.dirty : &w->s->part.clean;
 	for (uint64_t k = 0; w->s->resident_known && k < per; k++)
 		if (share[k] > 0)
-			w->s->part.dirty += share[k] * (double)(ps < PAGE_BYTES ? ps : PAGE_BYTES);
+			*part += share[k] * (double)(ps < PAGE_BYTES ? ps : PAGE_BYTES);
 }
 
 static void chunk_residence(struct walk *w, const struct chunk *c, struct chunk_row *row)

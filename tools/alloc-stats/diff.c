@@ -96,10 +96,10 @@ static void classes(FILE *f, struct json_object *a, struct json_object *b)
 
 bool show_diff(FILE *f, struct json_object *a, struct json_object *b)
 {
-	static const char *const heap[] = {"live", "cached", "empty", "tail", "dirty", "clean",
+	static const char *const heap[] = {"live", "peak_live", "internal", "cached", "empty", "tail", "dirty", "clean",
 					   "metadata", "active", "mapped", "large", "huge"};
-	static const char *const part[] = {"live", "cached", "fragmentation", "dirty", "metadata",
-					   "outside"};
+	static const char *const part[] = {"live", "cached", "fragmentation", "dirty", "clean",
+					   "metadata", "outside"};
 	struct json_object *pa = member(a, "process"), *pb = member(b, "process");
 
 	if (!is_ours(a) || !is_ours(b))

@@ -6,8 +6,6 @@
 
 #include "show.h"
 
-
-
 static void number(struct json_object *j, const char *name, double value)
 {
 	json_object_object_add(j, name, json_object_new_int64((int64_t)(value + (value < 0 ? -0.5 : 0.5))));
@@ -45,6 +43,7 @@ static struct json_object *kernel(const struct snapshot *s)
 
 static struct json_object *totals(const struct snapshot *s)
 {
+	double blow_up = snapshot_blow_up(s);
 	struct json_object *j = json_object_new_object();
 
 	number(j, "live", (double)s->live);
@@ -60,10 +59,14 @@ static struct json_object *totals(const struct snapshot *s)
 	number(j, "clean", (double)s->clean);
 	number(j, "metadata", (double)s->metadata);
 	number(j, "mapped", (double)s->mapped);
+	number(j, "peak_live", (double)s->peak_live);
 	number(j, "peak_active", (double)s->peak_active);
 	number(j, "peak_mapped", (double)s->peak_mapped);
 	number(j, "purged", (double)s->purged);
+	number(j, "recorded", (double)s->recorded);
+	number(j, "internal", (double)s->internal);
 	number(j, "internal_max", (double)s->internal_max);
+	json_object_object_add(j, "blow_up", blow_up > 0 ? json_object_new_double(blow_up) : NULL);
 	number(j, "live_untouched", s->live_untouched);
 	number(j, "live_swapped", s->live_swapped);
 	number(j, "chunks", (double)s->nchunks);
@@ -84,6 +87,7 @@ static struct json_object *resident(const struct snapshot *s)
 	number(j, "cached", s->part.cached);
 	number(j, "fragmentation", s->part.fragmentation);
 	number(j, "dirty", s->part.dirty);
+	number(j, "clean", s->part.clean);
 	number(j, "metadata", s->part.metadata);
 	number(j, "outside", s->part.outside);
 	number(j, "difference", s->part.difference);
@@ -110,6 +114,8 @@ static struct json_object *classes(const struct snapshot *s)
 		number(j, "empty", (double)k->empty);
 		number(j, "active_bytes", (double)k->active);
 		number(j, "tail_bytes", (double)k->tail);
+		number(j, "recorded_bytes", (double)k->recorded);
+		number(j, "internal_bytes", (double)k->internal);
 		if (s->resident_known) {
 			number(j, "resident_out_bytes", k->resident_out);
 			number(j, "resident_empty_bytes", k->resident_empty);

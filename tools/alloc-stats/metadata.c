@@ -3,19 +3,22 @@
  * metadata.c - the counters of a heap, the windows of its page map, and the blocks of memory that
  * the allocator keeps for itself.
  */
+#include <string.h>
+
 #include "meta.h"
 #include "snapshot.h"
 
 /* An entry of a window: the info and the run pointer of a page. */
 #define ENTRY_BYTES (sizeof(uint32_t) + sizeof(uintptr_t))
-/* What pagemap.c leaves free at the start of a window. */
-#define WINDOW_LEAD (2 * KIB)
+/* What a window may leave free at its start, at the most. */
+#define LEAD_MAX (64 * KIB)
 
 static void read_counters(struct walk *w)
 {
 	const struct arn_root *r = w->root;
 	struct snapshot *s = w->s;
 	struct pages_state p;
+	struct live_state live;
 	size_t n;
 
 	if (target_read(w->t, (uintptr_t)r->pages, &p, sizeof p)) {
@@ -25,20 +28,27 @@ static void read_counters(struct walk *w)
 		s->mapped += p.mapped;
 		s->metadata += p.mapped / PAGE_BYTES * ENTRY_BYTES;
 	}
-	if (target_read(w->t, (uintptr_t)r->meta_mapped, &n, sizeof n))
+	if (target_read(w->t, (uintptr_t)r->meta_mapped, &n, sizeof n)) {
 		s->mapped += n;
+		s->peak_mapped += n;
+	}
 	if (target_read(w->t, (uintptr_t)r->meta_used, &n, sizeof n)) {
 		s->metadata += n;
 		s->metadata_used += n;
 	}
 	if (target_read(w->t, (uintptr_t)r->delete_mismatches, &n, sizeof n))
 		s->mismatches += n;
+	if (target_read(w->t, (uintptr_t)r->live, &live, sizeof live))
+		s->peak_live += live.peak;
+	if (!target_read(w->t, (uintptr_t)r->live_rows, w->rows, sizeof w->rows))
+		memset(w->rows, 0, sizeof w->rows);
 }
 
 /* The window in use, then the ones before it: each covered less, which bounds a list of lies. */
 static void walk_windows(struct walk *w)
 {
 	struct pagemap m;
+	uint64_t lead = w->root->window_lead <= LEAD_MAX ? w->root->window_lead : LEAD_MAX;
 	uintptr_t infos;
 	uint64_t most = (SIZE_MAX >> PAGE_SHIFT) + 1;
 
@@ -46,8 +56,8 @@ static void walk_windows(struct walk *w)
 	if (!target_read(w->t, (uintptr_t)w->root->pagemap, &infos, sizeof infos))
 		return;
 	for (; target_read(w->t, infos - sizeof m, &m, sizeof m); infos = (uintptr_t)m.older) {
-		uint64_t begin = infos - sizeof m - sizeof(uintptr_t) * m.npages - WINDOW_LEAD;
-		uint64_t bytes = bits_round_up(ENTRY_BYTES * m.npages + sizeof m + WINDOW_LEAD,
+		uint64_t begin = infos - sizeof m - sizeof(uintptr_t) * m.npages - lead;
+		uint64_t bytes = bits_round_up(ENTRY_BYTES * m.npages + sizeof m + lead,
 					       w->t->page_bytes);
 
 		/* Before the first mapping there is a window of no pages. */
@@ -60,6 +70,7 @@ static void walk_windows(struct walk *w)
 		}
 		most = m.npages;
 		w->s->mapped += bytes;
+		w->s->peak_mapped += bytes;
 		if (!target_mapped(w->t, begin, bytes))
 			break;
 		walk_mark(w, begin, bytes);

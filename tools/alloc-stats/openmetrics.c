@@ -17,6 +17,9 @@ static double get_metadata(const struct snapshot *s) { return (double)s->metadat
 static double get_active(const struct snapshot *s) { return (double)s->active; }
 static double get_mapped(const struct snapshot *s) { return (double)s->mapped; }
 static double get_peak_active(const struct snapshot *s) { return (double)s->peak_active; }
+static double get_peak_live(const struct snapshot *s) { return (double)s->peak_live; }
+static double get_recorded(const struct snapshot *s) { return (double)s->recorded; }
+static double get_internal(const struct snapshot *s) { return (double)s->internal; }
 static double get_purged(const struct snapshot *s) { return (double)s->purged; }
 static double get_heaps(const struct snapshot *s) { return (double)s->threads; }
 static double get_torn(const struct snapshot *s) { return (double)s->torn; }
@@ -28,6 +31,9 @@ static const struct family {
 	{"libarena_process_resident_bytes", "gauge", "bytes", "Rss of the process.", get_rss},
 	{"libarena_process_resident_peak_bytes", "gauge", "bytes", "Highest Rss so far.", get_peak_rss},
 	{"libarena_live_bytes", "gauge", "bytes", "Blocks that the program holds.", get_live},
+	{"libarena_live_peak_bytes", "gauge", "bytes", "Highest live so far.", get_peak_live},
+	{"libarena_recorded_bytes", "gauge", "bytes", "Part of live whose requests are recorded.", get_recorded},
+	{"libarena_internal_bytes", "gauge", "bytes", "Part of recorded that was not asked for.", get_internal},
 	{"libarena_cached_bytes", "gauge", "bytes", "Free regions in thread caches.", get_cached},
 	{"libarena_fragmentation_bytes", "gauge", "bytes", "Free regions and ends of runs.", get_empty},
 	{"libarena_dirty_bytes", "gauge", "bytes", "Free pages not yet given back.", get_dirty},
@@ -48,6 +54,7 @@ static const struct {
 	{"thread_caches", offsetof(struct parts, cached)},
 	{"fragmentation", offsetof(struct parts, fragmentation)},
 	{"dirty", offsetof(struct parts, dirty)},
+	{"clean", offsetof(struct parts, clean)},
 	{"metadata", offsetof(struct parts, metadata)},
 	{"outside", offsetof(struct parts, outside)},
 };

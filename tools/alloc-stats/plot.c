@@ -69,11 +69,10 @@ void run_show(FILE *f, const struct ended *e)
 	fprintf(f, "  %-12s %10s\n", "RSS", human(a, (double)s->peak_rss));
 	fprintf(f, "  %-12s %10s\n", "active", human(a, (double)s->peak_active));
 	fprintf(f, "  %-12s %10s\n", "mapped", human(a, (double)s->peak_mapped));
-	fprintf(f, "  %-12s %10s  highest of %zu samples\n", "live", human(a, (double)e->peak.live),
-		e->samples.n);
-	if (e->peak.live > 0 && s->resident_known && (double)s->peak_rss > s->part.outside)
-		fprintf(f, "  %-12s %10.2f  (peak RSS - outside) / peak live\n", "blow-up",
-			((double)s->peak_rss - s->part.outside) / (double)e->peak.live);
+	fprintf(f, "  %-12s %10s\n", "live", human(a, (double)s->peak_live));
+	if (snapshot_blow_up(s) > 0)
+		fprintf(f, "  %-12s %10.2f  at most: peak resident / peak live\n", "blow-up",
+			snapshot_blow_up(s));
 	fputc('\n', f);
 	if (e->samples.n > 1)
 		plot(f, &e->samples);
@@ -84,7 +83,7 @@ struct json_object *run_json(const struct ended *e)
 	struct json_object *j = json_object_new_object(), *list = json_object_new_array();
 	const struct sample_list *l = &e->samples;
 
-	json_object_object_add(j, "peak_live", json_object_new_int64((int64_t)e->peak.live));
+	json_object_object_add(j, "peak_live", json_object_new_int64((int64_t)(e->last != NULL ? e->last->peak_live : 0)));
 	for (size_t i = 0; i < l->n; i++) {
 		struct json_object *row = json_object_new_array();
 

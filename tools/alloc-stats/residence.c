@@ -77,7 +77,7 @@ void residence_finish(struct walk *w)
 	p->metadata = marks_resident(w);
 	for (size_t i = 0; i < w->t->nareas; i++)
 		total += (double)w->t->areas[i].rss;
-	heap = p->live + p->cached + p->fragmentation + p->dirty + p->metadata;
+	heap = p->live + p->cached + p->fragmentation + p->dirty + p->clean + p->metadata;
 	p->outside = total > heap ? total - heap : 0;
 	p->difference = (double)s->rss - heap - p->outside;
 	live = (double)s->live - p->live - s->live_swapped;

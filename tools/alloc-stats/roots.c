@@ -70,7 +70,7 @@ static void check_root(struct found_root *f)
 		    r->layout == ARN_ROOT_LAYOUT && r->heap_bytes == sizeof(struct heap) &&
 		    r->run_bytes == sizeof(struct run) && r->chunk_bytes == sizeof(struct chunk) &&
 		    r->pages_bytes == sizeof(struct pages_state) && r->nclasses == NCLASSES &&
-		    r->page_shift == PAGE_SHIFT;
+		    r->page_shift == PAGE_SHIFT && r->live_nrows == LIVE_ROWS;
 }
 
 char *root_refusal(const struct found_root *f)

@@ -181,8 +181,6 @@ static void sample_add(struct ended *e, const struct quick *q)
 {
 	struct sample_list *l = &e->samples;
 
-	if (q->live > e->peak.live)
-		e->peak = *q;
 	if (l->n == SAMPLES_MAX) {
 		for (size_t i = 0; i < SAMPLES_MAX / 2; i++)
 			l->at[i] = l->at[2 * i];
@@ -287,7 +285,6 @@ static void exec_done(pid_t pid)
 	thread_add(p, pid);
 	free(out->process[p->index].samples.at);
 	out->process[p->index].samples = (struct sample_list){.spacing = SPACING};
-	out->process[p->index].peak = (struct quick){0};
 }
 
 static void stopped(pid_t tid, int status)

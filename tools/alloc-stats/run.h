@@ -21,7 +21,6 @@ struct ended {
 	char *why;
 	pid_t pid;
 	struct sample_list samples;
-	struct quick peak;           /* the sample with the most live bytes */
 };
 
 struct run_result {

@@ -177,35 +177,37 @@ static void walk_huge(struct walk *w, uint64_t head, bool cached)
 		return;
 	for (; list_next(&l, at); at = (uintptr_t)r.next) {
 		struct block_row row;
+		uint64_t bytes;
 
 		if (!target_read(w->t, at, &r, sizeof r)) {
 			s->torn++;
 			return;
 		}
 		walk_mark(w, at, sizeof r);
-		if (r.state != (cached ? RUN_UNUSED : RUN_HUGE) || r.size == 0 ||
-		    r.size >> PAGE_SHIFT > w->room || !target_mapped(w->t, r.base, r.size)) {
+		bytes = r.size + (cached ? 0 : (uint64_t)r.slack_kib * KIB);
+		if (r.state != (cached ? RUN_UNUSED : RUN_HUGE) || r.size == 0 || bytes < r.size ||
+		    bytes >> PAGE_SHIFT > w->room || !target_mapped(w->t, r.base, bytes)) {
 			s->torn++;
 			continue;
 		}
-		w->room -= r.size >> PAGE_SHIFT;
-		row = (struct block_row){.base = r.base, .size = r.size, .cached = cached};
+		w->room -= bytes >> PAGE_SHIFT;
+		row = (struct block_row){.base = r.base, .size = bytes, .cached = cached};
 		if (s->resident_known) {
 			double swapped = 0;
 
-			s->resident_known = target_resident_bytes(w->t, r.base, r.base + r.size,
+			s->resident_known = target_resident_bytes(w->t, r.base, r.base + bytes,
 								  &row.resident, &swapped);
 			if (!cached)
 				s->live_swapped += swapped;
 		}
 		if (cached) {
-			s->part.dirty += row.resident;
+			*(TRUTH(r.zero) ? &s->part.clean : &s->part.dirty) += row.resident;
 			s->dirty += TRUTH(r.zero) ? 0 : r.size;
 			s->clean += TRUTH(r.zero) ? r.size : 0;
 		} else {
 			s->part.live += row.resident;
-			s->huge_live += r.size;
-			s->internal_max += w->t->page_bytes - 1;
+			s->huge_live += bytes;
+			s->huge_blocks++;
 		}
 		s->huge = grab_room(s->huge, s->nhuge, &s->huge_capacity, sizeof row);
 		s->huge[s->nhuge++] = row;
@@ -213,6 +215,28 @@ static void walk_huge(struct walk *w, uint64_t head, bool cached)
 }
 
 /* ---- the whole ---------------------------------------------------------------------------- */
+
+static uint64_t unrecorded(uint64_t live, uint64_t recorded)
+{
+	return live > recorded ? live - recorded : 0;
+}
+
+/* What is known of requests in one library. */
+static void sum_requests(struct walk *w)
+{
+	struct snapshot *s = w->s;
+
+	for (unsigned i = 1; i < LIVE_ROWS; i++) {
+		if (i < NCLASSES) {
+			s->cls[i].recorded += w->rows[i].bytes;
+			s->cls[i].internal += w->rows[i].waste;
+		}
+		s->recorded += w->rows[i].bytes;
+		s->internal += w->rows[i].waste;
+	}
+	s->large_recorded += w->rows[LIVE_LARGE].bytes;
+	s->huge_recorded += w->rows[LIVE_HUGE].bytes;
+}
 
 /* Resident bytes of the regions that are out, cut into live and cached ones: cached regions are
  * taken to be as resident as the others of their class. */
@@ -237,10 +261,27 @@ static void sum_classes(struct walk *w)
 		s->empty += k->empty * k->size;
 		s->tail += k->tail;
 		s->active += k->active;
-		s->internal_max += k->live * (k->size - w->size[c - 1] - 1);
+		s->internal_max += unrecorded(k->live, k->recorded / k->size) *
+				   live_waste_max(w->size[c - 1], k->size);
 	}
 	s->live = s->small_live + s->large + s->huge_live;
 	s->active += s->large + s->huge_live;
+	s->internal_max += live_block_waste_max(unrecorded(s->large, s->large_recorded),
+						s->large_blocks);
+	s->internal_max += live_block_waste_max(unrecorded(s->huge_live, s->huge_recorded),
+						s->huge_blocks);
+	/* What heaps have not told yet may be above the peak. */
+	if (s->peak_live < s->live)
+		s->peak_live = s->live;
+}
+
+double snapshot_blow_up(const struct snapshot *s)
+{
+	double heap = (double)s->peak_rss - s->part.outside;
+
+	if (!s->resident_known || s->peak_live == 0 || heap <= 0)
+		return 0;
+	return (heap < (double)s->peak_mapped ? heap : (double)s->peak_mapped) / (double)s->peak_live;
 }
 
 static bool walk_root(struct walk *w)
@@ -250,6 +291,7 @@ static bool walk_root(struct walk *w)
 		return false;
 	walk_huge(w, (uintptr_t)w->root->huge, false);
 	walk_huge(w, (uintptr_t)w->root->huge_cached, true);
+	sum_requests(w);
 	return true;
 }
 

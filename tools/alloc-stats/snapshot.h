@@ -11,21 +11,24 @@
  *   tail_c     = bytes of its runs behind the last region
  *   active_c   = live_c + cached_c + empty_c + tail_c
  *
- *   internal fragmentation    the program's requests are not recorded; of a live region between 0
- *                             and s - s' - 1 bytes are lost, where s' is the next smaller class:
- *                             internal_max = sum over c of live regions * (s - s' - 1),
- *                             plus less than one page for each large block
+ *   internal fragmentation    with the option `stats`, of every recorded block what it has beyond its
+ *                             request: internal; recorded is the size of these blocks.  Of the others
+ *                             (live - recorded) at most internal_max, the sum over live regions of
+ *                             s - s' - 1, where s' is the next smaller class, and what live.h says
+ *                             of large and huge blocks
  *   external fragmentation    of c: empty_c / (live_c + cached_c + empty_c);
  *                             in bytes: sum of empty_c + tail_c
  *   page level                free pages inside chunks: dirty (resident, given back by the promise
  *                             or a trim) and clean (address space only)
  *   metadata                  slots cut from metadata blocks, and 12 bytes of the page map for each page
  *                             mapped; resident: of whole blocks and of all windows, old ones too
- *   blow-up                   peak resident / peak live, of the heap: (peak RSS - outside) / peak
- *                             active; with peak live instead of active where alloc-stats watched
+ *   blow-up                   peak resident / peak live, of the heap.  The kernel keeps the peak of the
+ *                             whole process only, so this is an upper bound:
+ *                             min(peak RSS - outside, peak mapped) / peak live
  *
- *   resident   = live + cached + fragmentation + dirty + metadata + outside, the resident part of
- *                each: a page counts for what lies on it, by the byte.
+ *   resident   = live + cached + fragmentation + dirty + clean + metadata + outside, the resident
+ *                part of each: a page counts for what lies on it, by the byte.  Clean pages are
+ *                resident where the kernel gave a huge page for a part of which there was no use.
  */
 #ifndef STATS_SNAPSHOT_H
 #define STATS_SNAPSHOT_H
@@ -54,6 +57,7 @@ struct class_row {
 	uint64_t regions;                    /* capacity of all runs */
 	uint64_t live, cached, empty;        /* regions; their sum is `regions` */
 	uint64_t active, tail;               /* bytes */
+	uint64_t recorded, internal;         /* bytes: of blocks whose requests are known */
 	double resident_out, resident_empty; /* bytes; out: live and cached ones */
 };
 
@@ -86,7 +90,7 @@ struct block_row {
 
 /* Resident bytes by what they are; see the definitions above. */
 struct parts {
-	double live, cached, fragmentation, dirty, metadata, outside, difference;
+	double live, cached, fragmentation, dirty, clean, metadata, outside, difference;
 };
 
 struct snapshot {
@@ -109,9 +113,11 @@ struct snapshot {
 	size_t nhuge, huge_capacity;
 
 	uint64_t live, cached, empty, tail, active;      /* whole heap */
-	uint64_t small_live, large, large_blocks, huge_live;
-	uint64_t dirty, clean, metadata, metadata_used, mapped, internal_max;
-	uint64_t peak_active, peak_mapped, purged, mismatches, threads, parked;
+	uint64_t small_live, large, large_blocks, huge_live, huge_blocks;
+	uint64_t large_recorded, huge_recorded;
+	uint64_t dirty, clean, metadata, metadata_used, mapped;
+	uint64_t recorded, internal, internal_max;
+	uint64_t peak_live, peak_active, peak_mapped, purged, mismatches, threads, parked;
 
 	bool resident_known;
 	struct parts part;
@@ -133,6 +139,8 @@ char *root_refusal(const struct found_root *f);
 /* Reads the heap of T; NULL: t->error says why.  Torn pictures are taken again. */
 struct snapshot *snapshot_take(struct target *t);
 void snapshot_free(struct snapshot *s);
+/* The bound of the blow-up, or 0 when it is not known. */
+double snapshot_blow_up(const struct snapshot *s);
 
 /* The cheap figures of one moment, for plots: no runs are read.  False: T is gone. */
 struct quick {
@@ -151,6 +159,7 @@ struct walk {
 	uint64_t room;        /* pages of chunks that may still be seen: bounds lies */
 	uint64_t map_infos;   /* address of info[0] of the page map, and of its end */
 	uint64_t map_end, map_pages;
+	struct live_row rows[LIVE_ROWS];
 	struct mark *marks;   /* [start, end) of metadata that was met */
 	size_t nmarks, marks_capacity;
 	float share[CHUNK_BYTES / 4096];

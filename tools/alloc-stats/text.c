@@ -8,6 +8,9 @@
 
 #include "show.h"
 
+/* In a smaller heap what is there anyway, such as metadata, is what the figure shows. */
+#define BLOW_UP_MIN (1u << 20)
+
 static void row(FILE *f, const char *name, double bytes, double resident, bool known,
 		const char *note)
 {
@@ -15,6 +18,20 @@ static void row(FILE *f, const char *name, double bytes, double resident, bool k
 
 	fprintf(f, "  %-22s %10s  %10s  %s\n", name, human(a, bytes),
 		known ? human(b, resident) : "", note);
+}
+
+static void internal(FILE *f, const struct snapshot *s)
+{
+	char a[HUMAN_MAX], b[HUMAN_MAX];
+
+	fputs("\n  internal fragmentation: ", f);
+	if (s->recorded > 0)
+		fprintf(f, "%s of the %s whose requests are recorded (%.1f%%)%s", human(a, (double)s->internal),
+			human(b, (double)s->recorded), 100 * (double)s->internal / (double)s->recorded,
+			s->internal_max > 0 ? "; of the others " : "");
+	if (s->recorded == 0 || s->internal_max > 0)
+		fprintf(f, "between 0 and %s", human(a, (double)s->internal_max));
+	fputs(s->recorded == 0 ? " of live (exact with ARENA_OPTIONS=stats:2)\n" : "\n", f);
 }
 
 static void totals(FILE *f, const struct snapshot *s)
@@ -32,23 +49,24 @@ static void totals(FILE *f, const struct snapshot *s)
 	row(f, "fragmentation", (double)(s->empty + s->tail), s->part.fragmentation, known,
 	    "free regions and ends of runs");
 	row(f, "dirty", (double)s->dirty, s->part.dirty, known, "free pages, kept for reuse");
-	row(f, "clean", (double)s->clean, 0, false, "free pages without memory");
+	row(f, "clean", (double)s->clean, s->part.clean, known,
+	    s->part.clean < 1 ? "free pages without memory" : "free pages; resident: rests of huge pages");
 	row(f, "metadata", (double)s->metadata, s->part.metadata, known, "");
 	if (known)
 		row(f, "outside the heap", 0, s->part.outside, known, "files, stacks, other mappings");
 	row(f, "mapped", (double)s->mapped, (double)s->rss, known, known ? "resident: all of RSS" : "");
 	fprintf(f, "  active %s, ", human(a, (double)s->active));
+	fprintf(f, "peak live %s, ", human(a, (double)s->peak_live));
 	fprintf(f, "peak active %s, ", human(a, (double)s->peak_active));
 	fprintf(f, "peak mapped %s", human(a, (double)s->peak_mapped));
 	if (s->peak_rss > 0)
 		fprintf(f, ", peak RSS %s", human(a, (double)s->peak_rss));
 	if (s->swap > 0)
 		fprintf(f, ", swapped %s", human(a, (double)s->swap));
-	fprintf(f, "\n  internal fragmentation: between 0 and %s of live", human(a, (double)s->internal_max));
-	if (s->peak_active > 0 && known && (double)s->peak_rss > s->part.outside)
-		fprintf(f, "; blow-up %.2f (peak resident / peak active)",
-			((double)s->peak_rss - s->part.outside) / (double)s->peak_active);
-	fprintf(f, "\n  given back to the system so far: %s\n", human(a, (double)s->purged));
+	internal(f, s);
+	if (s->peak_live >= BLOW_UP_MIN && snapshot_blow_up(s) > 0)
+		fprintf(f, "  blow-up at most %.2f (peak resident / peak live)\n", snapshot_blow_up(s));
+	fprintf(f, "  given back to the system so far: %s\n", human(a, (double)s->purged));
 	if (s->mismatches > 0)
 		fprintf(f, "  sized operator delete with a wrong size: %" PRIu64 "\n", s->mismatches);
 }
@@ -57,17 +75,21 @@ static void classes(FILE *f, const struct snapshot *s)
 {
 	char a[HUMAN_MAX], b[HUMAN_MAX], c[HUMAN_MAX];
 
-	fprintf(f, "\n  %6s %7s %10s %10s %8s %10s %6s  %10s %10s %10s\n", "class", "runs", "regions",
-		"live", "cached", "empty", "empty%", "live", "empty", "active");
+	fprintf(f, "\n  %6s %7s %10s %10s %8s %10s %6s  %10s %10s %10s%s\n", "class", "runs", "regions",
+		"live", "cached", "empty", "empty%", "live", "empty", "active",
+		s->recorded > 0 ? "   internal" : "");
 	for (unsigned i = 1; i < NCLASSES; i++) {
 		const struct class_row *k = &s->cls[i];
 
 		if (k->runs == 0)
 			continue;
 		fprintf(f, "  %6u %7" PRIu64 " %10" PRIu64 " %10" PRIu64 " %8" PRIu64 " %10" PRIu64
-			" %5.0f%%  %10s %10s %10s\n", k->size, k->runs, k->regions, k->live, k->cached,
+			" %5.0f%%  %10s %10s %10s", k->size, k->runs, k->regions, k->live, k->cached,
 			k->empty, 100 * class_empty_share(k), human(a, (double)k->live * k->size),
 			human(b, (double)k->empty * k->size), human(c, (double)k->active));
+		if (s->recorded > 0)
+			fprintf(f, " %10s", k->recorded > 0 ? human(a, (double)k->internal) : "");
+		fputc('\n', f);
 	}
 	if (s->large_blocks > 0)
 		fprintf(f, "  %6s %7" PRIu64 " %59s\n", "large", s->large_blocks,

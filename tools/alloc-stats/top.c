@@ -151,7 +151,8 @@ static struct row *make_rows(size_t *n, size_t *denied)
 				*c = '?';
 		r->fragmentation = s->part.fragmentation;
 		r->dirty = s->part.dirty;
-		r->waste = s->part.cached + s->part.fragmentation + s->part.dirty + s->part.metadata;
+		r->waste = s->part.cached + s->part.fragmentation + s->part.dirty + s->part.clean +
+			   s->part.metadata;
 		for (size_t k = 0; k < npast; k++)
 			if (past[k].pid == s->pid && past[k].start == s->start_ticks)
 				r->growth = r->rss - past[k].rss;

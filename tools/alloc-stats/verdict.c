@@ -31,9 +31,9 @@ unsigned verdict_worst(const struct snapshot *s, double *empty_share)
 	return worst;
 }
 
-enum { LIVE, CACHED, FRAGMENTATION, DIRTY, METADATA, OUTSIDE, DIFFERENCE, PARTS };
+enum { LIVE, CACHED, FRAGMENTATION, DIRTY, CLEAN, METADATA, OUTSIDE, DIFFERENCE, PARTS };
 static const char *const part_name[PARTS] = {
-	"live", "thread caches", "fragmentation", "dirty", "metadata", "outside the heap",
+	"live", "thread caches", "fragmentation", "dirty", "clean", "metadata", "outside the heap",
 	"changed while being read",
 };
 
@@ -79,6 +79,7 @@ char *verdict_line(const struct snapshot *s)
 	part[CACHED] = s->part.cached;
 	part[FRAGMENTATION] = s->part.fragmentation;
 	part[DIRTY] = s->part.dirty;
+	part[CLEAN] = s->part.clean;
 	part[METADATA] = s->part.metadata;
 	part[OUTSIDE] = s->part.outside;
 	part[DIFFERENCE] = s->part.difference;
@@ -88,7 +89,7 @@ char *verdict_line(const struct snapshot *s)
 		part[FRAGMENTATION] = (double)(s->empty + s->tail);
 		part[DIRTY] = (double)s->dirty;
 		part[METADATA] = (double)s->metadata;
-		part[OUTSIDE] = part[DIFFERENCE] = 0;
+		part[CLEAN] = part[OUTSIDE] = part[DIFFERENCE] = 0;
 		total = 0;
 		for (int i = 0; i < PARTS; i++)
 			total += part[i];
@@ -110,7 +111,7 @@ char *verdict_line(const struct snapshot *s)
 	for (int i = 0; i < PARTS; i++) {
 		double value = (double)steps[i] / (decimals ? 10 : 1);
 
-		if (steps[i] == 0 && (i == DIFFERENCE || (i == OUTSIDE && !s->resident_known)))
+		if (steps[i] == 0 && (i == DIFFERENCE || i == CLEAN || (i == OUTSIDE && !s->resident_known)))
 			continue;
 		fprintf(f, "%s%s %.*f", i == LIVE ? " " : value < 0 ? " - " : " + ", part_name[i],
 			decimals, fabs(value));
@@ -137,6 +138,25 @@ static char *advise_fragmentation(const struct snapshot *s)
 			   human(a, (double)k->empty * k->size));
 }
 
+/* Where requests are recorded. */
+static char *advise_internal(const struct snapshot *s)
+{
+	unsigned worst = 1;
+	const struct class_row *k;
+	char a[HUMAN_MAX];
+
+	for (unsigned c = 1; c < NCLASSES; c++)
+		if (s->cls[c].internal > s->cls[worst].internal)
+			worst = c;
+	k = &s->cls[worst];
+	if (k->internal == 0)
+		return grab_format("cause: %s of the live blocks were not asked for; they are large blocks, "
+				   "whose sizes are rounded up to pages", human(a, (double)s->internal));
+	return grab_format("cause: %s of the live blocks were not asked for, most in the %u-byte class: "
+			   "there %.0f bytes on average were asked for", human(a, (double)s->internal), k->size,
+			   k->size * (1 - (double)k->internal / (double)k->recorded));
+}
+
 char *verdict_advice(const struct snapshot *s)
 {
 	const struct parts *p = &s->part;
@@ -158,6 +178,11 @@ char *verdict_advice(const struct snapshot *s)
 				   "mappings of the program's own", human(a, p->outside));
 	if (p->fragmentation > 0.15 * (double)s->rss && p->fragmentation >= p->dirty)
 		return advise_fragmentation(s);
+	if (s->internal > 0.15 * (double)s->rss)
+		return advise_internal(s);
+	if (p->clean > 0.1 * (double)s->rss)
+		return grab_format("knob: the kernel gave huge pages, and %s of them were never used: "
+				   "ARENA_OPTIONS=thp:0 asks for none", human(a, p->clean));
 	if (p->dirty > 0.1 * (double)s->rss && s->pid != 0)
 		return grab_format("knob: `alloc-stats --trim %d` gives up to %s back now; "
 				   "ARENA_OPTIONS=dirty_kib:N changes what is kept, see libarena(7)", s->pid,

@@ -15,12 +15,12 @@ import gdb
 import gdb.printing
 
 # Of pagemap.h, run.h and heap.h, where they are macros or plain numbers.
-ROOT_VERSION = 2
+ROOT_VERSION = 3
 PAGE_SHIFT = 14
 INFO_LARGE, INFO_INNER, INFO_HUGE = 253, 254, 255
 RUN_SMALL, RUN_LARGE, RUN_HUGE = 1, 2, 3
-KINDS = {1: "thread heap", 2: "shared heap", 3: "heap lost in a fork"}
-WINDOW_LEAD = 2048  # what pagemap.c leaves free at the start of a window
+HEAP_THREAD = 1
+KINDS = {HEAP_THREAD: "thread heap", 2: "shared heap", 3: "heap lost in a fork"}
 LIST_MAX = 1 << 22  # a damaged list ends here
 
 
@@ -31,11 +31,17 @@ class Layout:
         kind = kind.strip_typedefs().unqualified()
         self.size = kind.sizeof
         self.members = {}
+        self.add(kind, 0)
+
+    def add(self, kind, base):
         for f in kind.fields():
             t = f.type.strip_typedefs()
-            code = "" if t.code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_STRUCT) else \
+            if not f.name:  # a union without a name
+                self.add(t, base + f.bitpos // 8)
+                continue
+            code = "" if t.code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION) else \
                 {1: "B", 2: "H", 4: "I", 8: "Q"}[t.sizeof]
-            self.members[f.name] = (f.bitpos // 8, code, f.type)
+            self.members[f.name] = (base + f.bitpos // 8, code, f.type)
 
     def offset(self, name):
         return self.members[name][0]
@@ -108,10 +114,17 @@ class Arena:
 
     def mapped(self):
         return (self.pages().mapped + self.pointer_at("meta_mapped") +
-                sum((64 + 12 * n + WINDOW_LEAD + 4095) & ~4095 for _, n in self.windows()))
+                sum((64 + 12 * n + int(self.root["window_lead"]) + 4095) & ~4095 for _, n in self.windows()))
 
     def metadata_used(self):
         return self.pointer_at("meta_used") + (self.pages().mapped >> PAGE_SHIFT) * 12
+
+    def live(self):
+        """The peak of live as far as heaps have told it; bytes of recorded blocks; of these, waste."""
+        state = Layout(self.root["live"].type.strip_typedefs().target().unqualified())
+        n = int(self.root["live_nrows"])
+        rows = struct.unpack(f"<{2 * n}Q", read(int(self.root["live_rows"]), 16 * n))
+        return (self.record(state, int(self.root["live"])).peak, sum(rows[0::2]), sum(rows[1::2]))
 
     def pointer_at(self, name):
         return struct.unpack("<Q", read(int(self.root[name]), 8))[0]
@@ -291,14 +304,20 @@ class ArenaStats(gdb.Command):
                 cls = a.lookup(p)[1].cls
                 cached[cls] = cached.get(cls, 0) + 1
         live = {c: r[1] - r[2] - cached[c] for c, r in rows.items()}
-        huge = sum(r.size for r in a.huge())
+        huge = sum(r.size + 1024 * r.slack_kib for r in a.huge())
         p = a.pages()
         small = sum(n * a.size[c] for c, n in live.items())
-        print(f"libarena {a.root['library_version'].string()}: live {human(small + large + huge)}"
-              f" (small {human(small)}, large {human(large)}, huge {human(huge)}),"
-              f" cached {human(sum(n * a.size[c] for c, n in cached.items()))},"
-              f" dirty {human(p.dirty)}, metadata {human(a.metadata_used())},"
-              f" mapped {human(a.mapped())}, {len(heaps)} heaps")
+        peak, recorded, internal = a.live()
+        print(f"libarena {a.root['library_version'].string()}, "
+              f"{sum(h.kind == HEAP_THREAD for h in heaps)} thread heaps")
+        for name, n in (
+                ("live", small + large + huge), ("  small", small), ("  large", large), ("  huge", huge),
+                ("peak live", max(peak, small + large + huge)), ("recorded", recorded),
+                ("internal", internal), ("cached", sum(n * a.size[c] for c, n in cached.items())),
+                ("empty", sum(r[2] * a.size[c] for c, r in rows.items())), ("active", p.used),
+                ("peak active", p.peak_used), ("dirty", p.dirty), ("metadata", a.metadata_used()),
+                ("mapped", a.mapped())):
+            print(f"{name:12} {n:>16} {human(n):>10}")
         print(f"{'class':>8} {'runs':>8} {'regions':>10} {'live':>10} {'cached':>8} {'empty':>10} {'':>6}")
         for c in sorted(rows):
             runs, regions, empty = rows[c]
