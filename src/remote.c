@@ -167,7 +167,8 @@ void arn_remote_free(struct heap *me, struct run *r, void *p)
 	w = (unsigned)region / WORD_BITS;
 	bit = 1ull << (region % WORD_BITS);
 	if (me->combine == NULL && me->kind == HEAP_THREAD)
-		me->combine = arn_meta_get(META_COMBINE, sizeof *me->combine / ARN_CACHE_LINE);
+		RELEASE_SET(me->combine,
+			    arn_meta_get(META_COMBINE, sizeof *me->combine / ARN_CACHE_LINE));
 	/* Combining already: a signal handler interrupted just that. */
 	if (me->combine == NULL || me->kind != HEAP_THREAD || me->combining ||
 	    arn_class[r->cls].size > COMBINE_SIZE_MAX) {

@@ -23,7 +23,7 @@ struct run *arn_run_new(unsigned cls, unsigned npages, uint32_t owner)
 		RELAXED_SET(r->bits[i], ~0ull);
 	if (nregions % WORD_BITS != 0)
 		RELAXED_SET(r->bits[r->nwords - 1], bits_low(nregions % WORD_BITS));
-	r->cls = (uint8_t)cls;
+	RELAXED_SET(r->cls, (uint8_t)cls);
 	RELAXED_SET(r->nfree, (uint16_t)nregions);
 	r->first = 0;
 	r->listed = false;
