@@ -45,6 +45,11 @@ ok(all(classes[int(l[1])] == int(l[2]) for l in said if l[0] == "live" and int(l
 ok(doc["run"]["peak_live"] >= doc["heap"]["live"] and len(doc["run"]["samples"]) > 0,
    "json: the peak and the samples", doc.get("run"))
 
+r = tool("--json", "--exact", *run, layout, "known", input="quit\n", env=dict(os.environ, ARENA_OPTIONS="thp:0"))
+exact = json.loads(r.stderr)["heap"]
+ok(exact["recorded"] == exact["live"] and exact["internal"] > 0 and exact["internal_max"] == 0 and
+   doc["heap"]["recorded"] == 0, "--exact: every request is recorded, and only then", exact)
+
 for how, command, status in (
         ("exit status", ["sh", "-c", "exit 7"], 7),
         ("_exit", [layout, "exit", "9"], 9),

@@ -63,6 +63,15 @@ near(doc["heap"]["live"], 400 * MIB, MIB // 2, "puzzle: 400 MiB are live")
 near(doc["resident"]["live"], 200 * MIB, 2 * MIB, "puzzle: 200 MiB of them are resident")
 ok("never written" in doc["advice"] and "200 MiB of the 400 MiB" in doc["advice"],
    "puzzle: the second line says why", doc["advice"])
+# The worked example of the manual, word by word; numbers within 3.
+manual = open(os.path.join(HERE, "../../man/alloc-stats.1")).read()
+example = manual[manual.index(".Ss 400 MB allocated"):].split(".Bd")[1].split(".Ed")[0].splitlines()[1:]
+shown = " ".join(tool(p.pid).stdout.splitlines()[1:3]).split()
+words = " ".join(example).split()
+alike = [a == b or (a.replace(".", "").isdigit() and b.replace(".", "").isdigit() and
+                    abs(float(a) - float(b)) <= 3) for a, b in zip(words, shown)]
+ok(len(words) == len(shown) and all(alike), "puzzle: the worked example of alloc-stats(1)",
+   (" ".join(words), " ".join(shown)))
 parts_add_up(doc, p.pid, "puzzle")
 p.end()
 

@@ -29,7 +29,7 @@ q = Layout(layout, "sparse")
 lines = tool(p.pid).stdout.splitlines()
 ok(re.match(r"layout \[\d+\]: libarena \d", lines[0]) is not None, "text: who it is", lines[0])
 ok(re.match(r"RSS [\d.]+ [KMG]iB = live [\d.]+ \+ thread caches [\d.]+ \+ fragmentation [\d.]+"
-            r"( \(worst: \d+-byte class, \d+% empty\))? \+ dirty [\d.]+ \+ metadata [\d.]+"
+            r"( \(worst: \d+-byte class, \d+% empty\))? \+ dirty [\d.]+( \+ clean [\d.]+)? \+ metadata [\d.]+"
             r" \+ outside the heap [\d.]+", lines[1]) is not None, "text: the verdict", lines[1])
 doc = heap(p.pid)
 wanted = {"schema", "process", "verdict", "advice", "kernel", "heap", "resident", "classes", "heaps",
@@ -111,7 +111,7 @@ def screen(keys=b"", until=None):
 
 
 ok("processes run libarena" in screen(until="processes run libarena") and
-   "waste" in screen(b"w", until="waste"), "top: a screen, and its keys")
+   "waste" in screen(b"w", until="by waste"), "top: a screen, and its keys")
 size(10, 40)
 t.send_signal(signal.SIGWINCH)
 ok("COMMAND" not in screen(b"rgl") and t.poll() is None, "top: drawn anew in a smaller terminal")

@@ -39,6 +39,11 @@ for target, name in ((["-p", str(p.pid)], "process"), ([scratch(f"core.{p.pid}")
               "arena ptr 16", "arena ptr main")
     rows = {int(m[1]): [int(x) for x in m[2].split()[:5]]
             for m in re.finditer(r"^ +(\d+)((?: +\d+){5}) +\d+%$", out, re.M)}
+    totals = {m[1]: int(m[2]) for m in re.finditer(r"^ *([a-z ]+?) +(\d+) +[\d.]+ [KMG]?i?B$", out, re.M)}
+    known = {k.replace("_", " "): v for k, v in doc["heap"].items()}
+    ok(len(totals) == 14 and all(known.get(k) == v or k == "small" and v == known["live small"] or
+                                 k == "empty" and v == known["empty"] for k, v in totals.items()),
+       f"{name}: arena stats agrees with alloc-stats, in every total", (totals, known))
     ok(rows == wanted, f"{name}: arena stats agrees with alloc-stats, for every class", (rows, wanted))
     said = dict(re.findall(r"^(0x[0-9a-f]+): (.*)", out, re.M))
     for which, text in (("live", "bytes, live, its start"), ("inner", "live, 7 bytes in"),

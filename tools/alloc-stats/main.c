@@ -22,7 +22,7 @@
 #define TRIM_SECONDS 5.0
 
 struct settings {
-	bool json, openmetrics, children, batch, trim, now;
+	bool json, openmetrics, children, batch, trim, now, exact;
 	const char *output, *library, *plot;
 	double interval;      /* --watch, top; 0: not given */
 	uint64_t count;
@@ -31,7 +31,7 @@ struct settings {
 
 enum {
 	OPT_JSON = 256, OPT_OPENMETRICS, OPT_LIBRARY, OPT_CHILDREN, OPT_WATCH, OPT_TRIM, OPT_NOW,
-	OPT_PLOT,
+	OPT_PLOT, OPT_EXACT,
 };
 
 static const struct option long_options[] = {
@@ -43,6 +43,7 @@ static const struct option long_options[] = {
 	{"now", no_argument, NULL, OPT_NOW},
 	{"library", required_argument, NULL, OPT_LIBRARY},
 	{"children", no_argument, NULL, OPT_CHILDREN},
+	{"exact", no_argument, NULL, OPT_EXACT},
 	{"plot", required_argument, NULL, OPT_PLOT},
 	{"output", required_argument, NULL, 'o'},
 	{"batch", no_argument, NULL, 'b'},
@@ -63,7 +64,7 @@ static const char usage_text[] =
 	"       alloc-stats diff A.json B.json\n"
 	"       alloc-stats map -o FILE.svg|FILE.html PID | core FILE\n"
 	"       alloc-stats [--json] [-o FILE] [--plot FILE.svg] [--library FILE] [--children]\n"
-	"                   -- COMMAND [ARGUMENT...]\n";
+	"                   [--exact] -- COMMAND [ARGUMENT...]\n";
 
 static void usage(void) __attribute__((noreturn));
 static void usage(void)
@@ -274,7 +275,7 @@ static int do_openmetrics_all(const struct settings *o)
 		snapshot_free(list[i]);
 	free(list);
 	if (denied > 0)
-		warning("%zu processes could not be read: a permission is missing (sudo)", denied);
+		warning("%zu could not be read: a permission is missing (sudo)", denied);
 	return 0;
 }
 
@@ -330,6 +331,8 @@ static void do_run(const struct settings *o, char *const *argv)
 
 	if (library == NULL)
 		exit(EXIT_FAILED);
+	if (o->exact)
+		run_exact();
 	run_command(argv, library, o->children, &r);
 	f = output_open(o, stderr, &part);
 	if (o->output == NULL && !o->json && !o->openmetrics)
@@ -378,6 +381,9 @@ static void parse_option(struct settings *o, int c)
 		break;
 	case OPT_CHILDREN:
 		o->children = true;
+		break;
+	case OPT_EXACT:
+		o->exact = true;
 		break;
 	case OPT_PLOT:
 		o->plot = optarg;

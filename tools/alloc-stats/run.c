@@ -95,6 +95,15 @@ char *run_library(const char *path)
 	return found;
 }
 
+void run_exact(void)
+{
+	const char *old = getenv("ARENA_OPTIONS");
+	char *text = old != NULL && *old != '\0' ? grab_format("%s,stats:2", old) : grab_text("stats:2");
+
+	setenv("ARENA_OPTIONS", text, 1);
+	free(text);
+}
+
 /* ---- processes and threads ------------------------------------------------------------------ */
 
 static struct traced *proc_find(pid_t pid)

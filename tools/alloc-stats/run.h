@@ -33,6 +33,8 @@ struct run_result {
  * a message.  The caller frees it. */
 char *run_library(const char *path);
 
+/* Has the command, and its children, record what they ask for: before run_command(). */
+void run_exact(void);
 /* Runs ARGV with LIBRARY preloaded.  CHILDREN: descendants are read at their end too.
  * Exits when the command cannot be run. */
 void run_command(char *const *argv, const char *library, bool children, struct run_result *result);

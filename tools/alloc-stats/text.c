@@ -11,12 +11,13 @@
 /* In a smaller heap what is there anyway, such as metadata, is what the figure shows. */
 #define BLOW_UP_MIN (1u << 20)
 
+/* BYTES below 0: not known. */
 static void row(FILE *f, const char *name, double bytes, double resident, bool known,
 		const char *note)
 {
 	char a[HUMAN_MAX], b[HUMAN_MAX];
 
-	fprintf(f, "  %-22s %10s  %10s  %s\n", name, human(a, bytes),
+	fprintf(f, "  %-22s %10s  %10s  %s\n", name, bytes >= 0 ? human(a, bytes) : "",
 		known ? human(b, resident) : "", note);
 }
 
@@ -43,8 +44,8 @@ static void totals(FILE *f, const struct snapshot *s)
 	snprintf(note, sizeof note, "%s small, %" PRIu64 " large blocks, %zu huge",
 		 human(a, (double)s->small_live), s->large_blocks, s->nhuge);
 	row(f, "live", (double)s->live, s->part.live, known, note);
-	snprintf(note, sizeof note, "%" PRIu64 " thread heaps, %" PRIu64 " of them parked", s->threads,
-		 s->parked);
+	snprintf(note, sizeof note, "%" PRIu64 " thread heap%s, %" PRIu64 " of them parked", s->threads,
+		 s->threads == 1 ? "" : "s", s->parked);
 	row(f, "thread caches", (double)s->cached, s->part.cached, known, note);
 	row(f, "fragmentation", (double)(s->empty + s->tail), s->part.fragmentation, known,
 	    "free regions and ends of runs");
@@ -53,8 +54,9 @@ static void totals(FILE *f, const struct snapshot *s)
 	    s->part.clean < 1 ? "free pages without memory" : "free pages; resident: rests of huge pages");
 	row(f, "metadata", (double)s->metadata, s->part.metadata, known, "");
 	if (known)
-		row(f, "outside the heap", 0, s->part.outside, known, "files, stacks, other mappings");
-	row(f, "mapped", (double)s->mapped, (double)s->rss, known, known ? "resident: all of RSS" : "");
+		row(f, "outside the heap", -1, s->part.outside, known, "files, stacks, other mappings");
+	row(f, "heap and metadata", (double)s->mapped, (double)s->rss - s->part.outside, known,
+	    "bytes: mapped address space");
 	fprintf(f, "  active %s, ", human(a, (double)s->active));
 	fprintf(f, "peak live %s, ", human(a, (double)s->peak_live));
 	fprintf(f, "peak active %s, ", human(a, (double)s->peak_active));

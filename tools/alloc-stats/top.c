@@ -205,7 +205,7 @@ static int batch_run(FILE *f, double seconds, uint64_t count)
 			fprintf(f, "%s\n", line);
 		}
 		if (denied > 0)
-			fprintf(f, "%zu processes could not be read: sudo shows them too\n", denied);
+			fprintf(f, "could not be read: %zu; sudo shows them too\n", denied);
 		free(rows);
 		if (fflush(f) != 0)
 			return EXIT_FAILED;
@@ -220,7 +220,7 @@ static void draw(const struct row *rows, size_t n, size_t denied, size_t *first)
 	static const char *const name[] = {"resident", "waste", "growth", "live"};
 	double rss = 0, live = 0, waste = 0;
 	char line[256], a[HUMAN_MAX], b[HUMAN_MAX], c[HUMAN_MAX];
-	int lines = LINES - 4;
+	int lines = LINES - 4, at;
 
 	for (size_t i = 0; i < n; i++) {
 		rss += rows[i].rss;
@@ -230,10 +230,12 @@ static void draw(const struct row *rows, size_t n, size_t denied, size_t *first)
 	if (n == 0 || *first > n - 1)
 		*first = 0;
 	erase();
-	mvprintw(0, 0, "%zu processes run libarena: RSS %s, live %s, waste %s; sorted by %s", n,
-		 human(a, rss), human(b, live), human(c, waste), name[sort_key]);
+	at = snprintf(line, sizeof line, "%zu process%s libarena, by %s: RSS %s, live %s, waste %s", n,
+		      n == 1 ? " runs" : "es run", name[sort_key], human(a, rss), human(b, live),
+		      human(c, waste));
 	if (denied > 0)
-		printw(" (%zu unreadable: sudo)", denied);
+		snprintf(line + at, sizeof line - (size_t)at, " (%zu unreadable: sudo)", denied);
+	mvaddnstr(0, 0, line, COLS);
 	format_head(line, sizeof line);
 	attron(A_REVERSE);
 	mvprintw(2, 0, "%-*.*s", COLS, COLS, line);

@@ -28,7 +28,7 @@ _alloc_stats()
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W '--json --openmetrics --watch --count --trim --now
-			--library --children --plot --output --batch --sort --delay --help --version --' \
+			--library --children --exact --plot --output --batch --sort --delay --help --version --' \
 			-- "$cur")
 	elif [[ " ${words[*]} " == *' diff '* ]]; then
 		_filedir json
