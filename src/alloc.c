@@ -157,7 +157,7 @@ static void *large_malloc(struct heap *h, size_t size, size_t alignment, size_t 
 	if (owner != 0)
 		large_link(h, r);
 	arn_live_tell(run_block_bytes(r));
-	*run_block_waste(r) = 0;
+	RELAXED_SET(*run_block_waste(r), 0); /* late visitors look: remote.c */
 	if (live_recording())
 		arn_live_block(r, asked);
 	return (void *)r->base;

@@ -141,7 +141,7 @@ void arn_live_block(struct run *r, size_t asked)
 	size_t bytes = run_block_bytes(r);
 
 	row_add(block_row(r), bytes, bytes - asked);
-	*run_block_waste(r) = bytes - asked + 1;
+	RELAXED_SET(*run_block_waste(r), bytes - asked + 1);
 }
 
 void arn_live_block_forget(struct run *r, size_t bytes)
@@ -150,5 +150,5 @@ void arn_live_block_forget(struct run *r, size_t bytes)
 
 	if (*waste != 0)
 		row_add(block_row(r), -bytes, -(size_t)(*waste - 1));
-	*waste = 0;
+	RELAXED_SET(*waste, 0);
 }

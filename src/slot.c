@@ -273,7 +273,7 @@ struct run *arn_run_slot_get(unsigned nregions)
 	r->lines = (uint8_t)lines;
 	RELAXED_SET(r->nwords, (uint8_t)nwords);
 	RELAXED_SET(r->nregions, (uint16_t)nregions);
-	r->bits[0] = 0; /* a large block that is not deferred: alloc.c */
+	RELAXED_SET(r->bits[0], 0); /* a large block that is not deferred: alloc.c */
 	/* In its last life the slot may have had another number of words.  No late visitor touches
 	 * them: a bit is only ever set for a live region. */
 	for (unsigned i = 0; i < nwords; i++)
