@@ -236,4 +236,26 @@ EXTRA_DIST += $(SYSTEM_TESTS) tests/system/lib.sh tests/system/standin.c
 check-system: all
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SYSTEM_TESTS)'
 
+# ---- whole test suites of real programs, from Debian's sources: `make check-suites` -----------------
+# An hour or more, and as root, for packages are installed.  SUITES_DIR=DIRECTORY keeps the sources,
+# the builds and the results; tests/suites/table makes of the results what doc/compatibility.md says.
+
+SUITE_TESTS = \
+	tests/suites/chromium.sh \
+	tests/suites/gcc.sh \
+	tests/suites/git.sh \
+	tests/suites/java.sh \
+	tests/suites/libreoffice.sh \
+	tests/suites/node.sh \
+	tests/suites/perl.sh \
+	tests/suites/postgres.sh \
+	tests/suites/python.sh \
+	tests/suites/redis.sh \
+	tests/suites/sqlite.sh
+EXTRA_DIST += $(SUITE_TESTS) tests/suites/lib.sh tests/suites/Busy.java tests/suites/table \
+	tests/suites/results.md
+
+check-suites: all
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SUITE_TESTS)' check_PROGRAMS= check_DATA= check_LTLIBRARIES= TEST_SECONDS=7200
+
 include $(srcdir)/tests/system/local.mk
