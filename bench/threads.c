@@ -419,6 +419,51 @@ static void idle(void)
 	printf("kib_per_thread=%.1f\n", (double)with.rss_kib / (double)threads);
 }
 
+/*
+ * ---- many: all threads live at once, each has objects of its own and does its share of n
+ * replacements: does the cost of an operation depend on how many threads there are? ----
+ */
+
+static pthread_barrier_t many_gate;
+
+static void *many_body(void *arg)
+{
+	size_t live = 64, share = opt("n", 4000000) / opt("threads", 1000);
+	uint64_t seed = 42 + (uintptr_t)arg;
+	void *own[64];
+
+	for (size_t i = 0; i < live; i++)
+		own[i] = get(sizes[rnd(&seed) % SIZES_N]);
+	pthread_barrier_wait(&many_gate);
+	for (size_t i = 0; i < share; i++) {
+		size_t at = rnd_below(&seed, live);
+
+		free(own[at]);
+		own[at] = get(sizes[rnd(&seed) % SIZES_N]);
+	}
+	pthread_barrier_wait(&many_gate);
+	for (size_t i = 0; i < live; i++)
+		free(own[i]);
+	return NULL;
+}
+
+static void many(void)
+{
+	size_t threads = opt("threads", 1000);
+	pthread_t *all = table(threads * sizeof *all);
+	pthread_attr_t attr;
+
+	sizes = draw_sizes(opt_text("dist", "larson"), 43);
+	pthread_barrier_init(&many_gate, NULL, (unsigned)threads);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 64 << 10); /* as in idle */
+	for (size_t i = 0; i < threads; i++)
+		if ((errno = pthread_create(&all[i], &attr, many_body, (void *)(i + 1))))
+			die("pthread_create");
+	for (size_t i = 0; i < threads; i++)
+		pthread_join(all[i], NULL);
+}
+
 /* ---- latency: each call timed under a mixed load, with hand-over between the threads ---- */
 
 #define BUCKETS_N (64 * 32) /* 32 steps per doubling: 3% resolution */
@@ -492,7 +537,7 @@ int main(int argc, char **argv)
 	static const struct scenario list[] = {
 		{ "scale", scale }, { "larson", larson }, { "burst", burst }, { "pipe", pipes },
 		{ "exchange", exchange }, { "sharing", sharing }, { "churn", churn },
-		{ "idle", idle }, { "latency", latency }, { NULL, NULL }
+		{ "idle", idle }, { "many", many }, { "latency", latency }, { NULL, NULL }
 	};
 
 	return run_scenario(argc, argv, list);

@@ -86,7 +86,13 @@ end
 
 
 def cxx(n):
-    """Templates over the standard containers: what fills a C++ compiler's memory."""
+    """Templates over the standard containers: what fills a C++ compiler's memory.  None: one small
+    header and its instances, which callgrind gets through in half a minute."""
+    if not n:
+        return "#include <vector>\n" + "".join(
+            f"struct V{i} {{ int a[{i + 1}]; }};\nint f{i}() {{ std::vector<V{i}> v(3); "
+            f"v.push_back(V{i}()); v.insert(v.begin(), v[1]); return v.size(); }}\n"
+            for i in range(6))
     out = ["#include <map>\n#include <string>\n#include <vector>\n#include <functional>\n"
            "#include <algorithm>\n#include <memory>\n"
            "template<int N> struct Fold { static constexpr long value = N + Fold<N - 1>::value; };\n"
@@ -197,4 +203,53 @@ while [ "$i" -lt "$n" ]; do
   fi
 done
 sort config.h | uniq | awk '{ n++ } END { exit n == 0 }'
+'''
+
+# A page as a shop has it: records, sorting, grouping, JSON, patterns, a template.
+PHP = r'''<?php
+$items = [];
+for ($i = 0; $i < 1500; $i++)
+    $items[] = ['id' => $i, 'name' => 'item-' . ($i * 7919 % 1009), 'price' => $i * 31 % 977 / 7,
+                'tags' => ["t" . $i % 7, "t" . $i % 11]];
+usort($items, fn($a, $b) => [$a['price'], $a['name']] <=> [$b['price'], $b['name']]);
+$groups = [];
+foreach ($items as $item)
+    foreach ($item['tags'] as $tag)
+        $groups[$tag][] = $item;
+$copy = json_decode(json_encode($groups), true);
+$html = '';
+foreach ($copy as $tag => $list)
+    foreach (array_slice($list, 0, 40) as $item)
+        $html .= sprintf("<li class=%s>%s: %.2f</li>\n", $tag, htmlspecialchars($item['name']),
+                         $item['price']);
+echo "<ul>", preg_replace_callback('/item-(\d)(\d*)/', fn($m) => "[$m[2]$m[1]]", $html), "</ul>";
+'''
+
+PHP_CONF = '''[global]
+pid = DIR/php.pid
+error_log = DIR/php.err
+[www]
+listen = DIR/php.sock
+pm = static
+pm.max_children = 2
+'''
+
+NGINX_CONF = '''daemon off;
+pid DIR/nginx.pid;
+worker_processes 1;
+events { worker_connections 64; }
+http {
+    access_log off; default_type text/html; gzip on; gzip_http_version 1.0;
+    client_body_temp_path DIR/body; proxy_temp_path DIR/proxy; fastcgi_temp_path DIR/fastcgi;
+    uwsgi_temp_path DIR/uwsgi; scgi_temp_path DIR/scgi;
+    server {
+        listen 127.0.0.1:PORT; root DIR; keepalive_requests 100000;
+        location ~ [.]php$ {
+            fastcgi_pass unix:DIR/php.sock;
+            fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+            fastcgi_param REQUEST_METHOD $request_method;
+            fastcgi_param QUERY_STRING $query_string;
+        }
+    }
+}
 '''

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -20,9 +21,10 @@ class Failure(Exception):
 
 
 class Allocator:
-    def __init__(self, name, path):
-        self.name = name
+    def __init__(self, name, path, version="", again=False):
+        self.name, self.again = name, again  # again: measured only to know the noise
         self.path = os.path.abspath(path) if path else None
+        self.version = version or ("" if path else platform.libc_ver()[1])
         if path and not os.path.isfile(path):
             raise Failure(f"{name}: no such file: {path}")
         self.ident = "libc"
@@ -38,14 +40,16 @@ class Allocator:
 
 
 def parse_allocators(words):
+    """NAME=PATH.so, NAME=PATH.so,VERSION, NAME= or glibc."""
     out = []
     for word in words:
-        name, eq, path = word.partition("=")
+        name, eq, rest = word.partition("=")
         if not eq and name != "glibc":
-            raise Failure(f"{word}: NAME=PATH.so expected, or glibc")
+            raise Failure(f"{word}: NAME=PATH.so or NAME=PATH.so,VERSION expected, or glibc")
         if any(a.name == name for a in out):
             raise Failure(f"{name}: named twice")
-        out.append(Allocator(name, path))
+        path, _, version = rest.partition(",")
+        out.append(Allocator(name, path, version))
     return out
 
 
@@ -157,7 +161,8 @@ def parse_output(text):
     return out, samples
 
 
-def callgrind(allocator, argv, timeout=900, env=None, cwd=None, stdin=None, libc=None):
+def callgrind(allocator, argv, timeout=900, env=None, cwd=None, stdin=None, libc=None,
+              options=()):
     """Self cost in instructions by object file."""
     valgrind = shutil.which("valgrind")
     if not valgrind:
@@ -170,7 +175,7 @@ def callgrind(allocator, argv, timeout=900, env=None, cwd=None, stdin=None, libc
         out = os.path.join(scratch, "out")
         done = subprocess.run(
             [valgrind, "--tool=callgrind", f"--callgrind-out-file={out}", "--compress-pos=no",
-             "--compress-strings=no", "--combine-dumps=yes", *argv],
+             "--compress-strings=no", "--combine-dumps=yes", *options, *argv],
             env=clean_env(extra), cwd=cwd, stdin=source, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout)
         if done.returncode or not os.path.exists(out):

@@ -7,6 +7,7 @@ servers, what is measured is the server; clients always run on libc's malloc.
 """
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ class Program:
         self.warm, self.made, self.proved = warm, {}, {}
 
     def identity(self):
-        return f"real {self.name} v3"
+        return f"real {self.name} v4"
 
     def missing(self):
         return [p for p in self.needs if not find(p)]
@@ -104,11 +105,11 @@ def cc1plus(where, small):
                              text=True).stdout.strip()
     return {"argv": [path, "-quiet", "-imultiarch", triplet, "-O2", "-D_GNU_SOURCE",
                      "-o", "/dev/null",
-                     write(where, "heavy.cc", inputs.cxx(1 if small else 5))]}
+                     write(where, "heavy.cc", inputs.cxx(0 if small else 5))]}
 
 
 def clang(where, small):
-    source = write(where, "heavy.cc", inputs.cxx(1 if small else 5))
+    source = write(where, "heavy.cc", inputs.cxx(0 if small else 5))
     # cc1 in the driver's own process: -fintegrated-cc1 is the default
     return {"argv": [find("clang++"), "-O1", "-c", "-o", "/dev/null", source]}
 
@@ -174,38 +175,53 @@ class Server(Program):
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def served(self, bench, allocator, libc, scratch, argv, ready, load, user=None, env=None):
-        """Start, wait until ready() is true, run load(), stop by SIGINT; the report."""
-        report = os.path.join(scratch, "report")
-        log = open(os.path.join(scratch, "log"), "wb")
-        server = subprocess.Popen(
-            bench.launch_argv(allocator, report, self.warm, user, libc) + argv,
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=measure.clean_env(env))
-        try:
-            end = time.time() + 30
-            while not ready():
-                if server.poll() is not None or time.time() > end:
-                    with open(log.name, errors="replace") as f:
-                        raise measure.Failure("server did not start: " + f.read()[-300:])
-                time.sleep(0.02)
-            prove_running(server.pid, allocator)
+    def served(self, bench, allocator, libc, scratch, argv, ready, load, user=None):
+        """Start one server, wait until ready() is true, run load(), stop it; the report."""
+        with Running(bench, allocator, libc, scratch, argv, self.warm, user) as server:
+            server.wait(ready)
             began = time.monotonic()
             load()
             wall = time.monotonic() - began
-        finally:
-            log.close()
-            if server.poll() is None:
-                server.send_signal(2)
-                try:
-                    server.wait(30)
-                except subprocess.TimeoutExpired:
-                    server.kill()
-                    server.wait()
-        record = measure.read_report(report)
-        if record["status"] not in (0, -2):
-            raise measure.Failure(f"the server ended with status {record['status']}")
-        record.update(wall=wall, cpu=record["user"] + record["sys"])
-        return record
+        return {**server.record, "wall": wall}
+
+
+class Running:
+    """A server under the launcher, from its start to its SIGINT; then its report is `record`."""
+
+    def __init__(self, bench, allocator, libc, scratch, argv, warm=0, user=None, env=None):
+        name = os.path.join(scratch, os.path.basename(argv[0]))
+        self.allocator, self.report, self.log = allocator, name + ".report", name + ".log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                bench.launch_argv(allocator, self.report, warm, user, libc) + argv,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=measure.clean_env(env))
+
+    def wait(self, ready):
+        end = time.time() + 30
+        while not ready():
+            if self.process.poll() is not None or time.time() > end:
+                with open(self.log, errors="replace") as f:
+                    raise measure.Failure("server did not start: " + f.read()[-300:])
+            time.sleep(0.02)
+        prove_running(self.process.pid, self.allocator)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(2)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if kind:
+            return
+        self.record = measure.read_report(self.report)
+        if self.record["status"] not in (0, -2):
+            raise measure.Failure(f"the server ended with status {self.record['status']}")
+        self.record["cpu"] = self.record["user"] + self.record["sys"]
 
 
 def prove_running(launcher, allocator):
@@ -287,6 +303,69 @@ class Postgres(Server):
                            load, user="postgres")
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Web(Server):
+    """nginx in front of php-fpm, both preloaded: costs are sums, the peak is the sum of the two
+    largest processes.  php asks malloc for each object (USE_ZEND_ALLOC=0)."""
+
+    ENV = {"USE_ZEND_ALLOC": "0"}
+
+    def __init__(self, name):
+        super().__init__(name, ["nginx", php_fpm(), "ab"])
+
+    def proof(self):
+        return [find("nginx"), "-v"]
+
+    def session(self, bench, allocator, scratch, libc):
+        if (allocator.name, "php") not in self.proved:
+            self.proved[allocator.name, "php"] = measure.prove_program(
+                allocator, [php_fpm(), "-v"], self.ENV)
+        user = "www-data" if os.geteuid() == 0 else None
+        if user:
+            shutil.chown(scratch, user)
+        port = free_port()
+        write(scratch, "page.php", inputs.PHP)
+        write(scratch, "page.html", inputs.text(30000))
+        pages = write(scratch, "php.conf", inputs.PHP_CONF.replace("DIR", scratch))
+        web = write(scratch, "nginx.conf",
+                    inputs.NGINX_CONF.replace("DIR", scratch).replace("PORT", str(port)))
+        site = f"http://127.0.0.1:{port}/"
+        with Running(bench, allocator, self.proved[allocator.name, "php"], scratch,
+                     [php_fpm(), "-n", "-F", "-y", pages], self.warm, user, self.ENV) as php:
+            php.wait(lambda: os.path.exists(os.path.join(scratch, "php.sock")))
+            with Running(bench, allocator, libc, scratch,
+                         [find("nginx"), "-e", os.path.join(scratch, "nginx.err"), "-c", web],
+                         0, user) as nginx:
+                nginx.wait(lambda: quiet(["ab", "-q", "-n", "1", site + "page.php"], check=False))
+                began = time.monotonic()
+                fetched(site + "page.php", 60)
+                fetched(site + "page.html", 600)
+                wall = time.monotonic() - began
+        sums = {key: php.record[key] + nginx.record[key]
+                for key in ("user", "sys", "cpu", "rss", "minflt", "majflt", "nvcsw", "nivcsw")}
+        return {**sums, "wall": wall, "status": 0}
+
+
+def php_fpm():
+    there = [find(name) for name in ("php-fpm8.2", "php-fpm8.4", "php-fpm")]
+    return next((path for path in there if path), "php-fpm")
+
+
+def fetched(url, n):
+    """ab counts an answer that is not 200 as an answer: look."""
+    done = subprocess.run(["ab", "-q", "-k", "-c", "4", "-n", str(n), "-H",
+                           "Accept-Encoding: gzip", url], env=measure.clean_env(),
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=120)
+    if done.returncode or "Non-2xx" in done.stdout or f"Complete requests:      {n}\n" not in \
+            done.stdout:
+        raise measure.Failure(f"ab {url}: {done.stdout[-300:]}")
+
+
 def rows():
     return [
         Program("sqlite3", ["sqlite3"], sqlite),
@@ -299,12 +378,15 @@ def rows():
         Program("z3", ["z3"], z3),
         Program("ghostscript", ["gs"], ghostscript),
         Program("xz", ["xz"], xz),
-        Program("git-repack", ["git"], git("-c", "pack.threads=1", "repack", "-adfq")),
+        # what `git repack -adf` starts: that one only waits for it
+        Program("git-repack", ["git"], git("-c", "pack.threads=1", "pack-objects", "--all", "-q",
+                                           "--no-reuse-delta", "--no-reuse-object", "--stdout")),
         Program("git-log", ["git"], git("log", "-p", "--stat", "main")),
         Program("git-diff", ["git"], git("diff", "-p", "--stat", "--minimal", "main~BACK", "main")),
         Program("configure", ["sh", "cc", "awk"], configure, count=False),
         Redis("redis", ["redis-server", "redis-benchmark"]),
         Postgres("postgres"),
+        Web("nginx-php"),
     ]
 
 

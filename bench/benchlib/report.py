@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""From records to tables: medians, minima, ratios within a round, geometric means, noise."""
+"""From records to tables: medians, minima, ratios within a round, geometric means, noise, and the
+document that RESULTS.md is."""
 import math
+import os
+import re
 import statistics
 
 METRICS = {  # unit, what a figure is divided by for print, smallest figure worth a ratio
@@ -10,6 +13,9 @@ METRICS = {  # unit, what a figure is divided by for print, smallest figure wort
     "instructions": ("M", 1e6, 1), "inside": ("M", 1e6, 1),
 }
 FROM_OUTPUT = {"mean_kib": "mean_rss", "end_kib": "end_rss"}  # the return group's samples
+MODES = {"warm": "Times and memory, warm", "cold": "Times and memory, cold",
+         "count": "Instructions (callgrind, reduced sizes)"}
+FEW_TWINS = 4  # scenarios: a percentile of fewer is no percentile
 JUDGED = ("cpu", "wall", "rss", "minflt", "mean_rss", "end_rss", "instructions")
 # Without the same allocator listed twice: what shared machines are known to vary by.
 DEFAULT_NOISE = {"cpu": 0.08, "user": 0.08, "sys": 0.3, "wall": 0.15, "rss": 0.02, "minflt": 0.03,
@@ -20,9 +26,10 @@ class Table:
     """All records of one mode, as figure[metric][scenario][allocator][round]."""
 
     def __init__(self, records, scenarios, allocators, mode, base, ours=None):
-        self.allocators = [a.name for a in allocators]
+        self.allocators = [a.name for a in allocators if not a.again]
         self.groups = {s.name: s.group for s in scenarios}
         self.base, self.ours, self.mode = base, ours, mode
+        self.floors = {}
         self.figures, self.printed, self.samples = {}, {}, {}
         idents = {a.name: a.ident for a in allocators}
         self.twins = twins(allocators)
@@ -79,26 +86,33 @@ class Table:
         return min(peers, default=None,
                    key=lambda a: statistics.median(self.values(metric, name, a)))
 
-    def noise(self, metric):
+    def noise(self, metric, group=None):
         """90th percentile of |ratio - 1| of the same allocator against itself, and whether it
-        was measured here."""
-        seen = sorted(abs(ratio - 1) for a, others in self.twins.items() for b in others if a < b
-                      for name in self.names(metric)
-                      if (ratio := self.ratio(metric, name, a, b)) is not None)
-        if not seen:
-            return DEFAULT_NOISE[metric], False
-        return seen[min(len(seen) - 1, int(0.9 * len(seen)))], True
+        was measured here.  Of one group if it has enough scenarios for that: threads are noisier
+        than loops."""
+        key = metric, group
+        if key not in self.floors:
+            seen = sorted(abs(ratio - 1) for a, others in self.twins.items() for b in others
+                          if a < b for name in self.names(metric)
+                          if (not group or self.groups[name] == group) and
+                          (ratio := self.ratio(metric, name, a, b)) is not None)
+            if len(seen) >= FEW_TWINS:
+                self.floors[key] = seen[int(0.9 * len(seen))], True
+            elif group:
+                self.floors[key] = self.noise(metric)
+            else:
+                self.floors[key] = DEFAULT_NOISE[metric], False
+        return self.floors[key]
 
-    def mark(self, metric, name, noise):
-        """win, loss or level of ours against the best peer, and the ratio."""
-        if not self.ours or not self.values(metric, name, self.ours):
-            return None, None, None
+    def mark(self, metric, name):
+        """win, loss or level of ours against the best peer, the ratio, and that peer."""
         best = self.best_peer(metric, name)
-        if best is None:
+        if not self.ours or best is None:
             return None, None, None
         ratio = self.ratio(metric, name, self.ours, best)
         if ratio is None:
             return None, None, None
+        noise, _ = self.noise(metric, self.groups[name])
         word = "WIN" if ratio < 1 - noise else "LOSS" if ratio > 1 + noise else "level"
         return word, ratio, best
 
@@ -126,8 +140,11 @@ def number(x):
     return f"{x:.{min(digits, 4)}f}"
 
 
-def ratio_text(x):
-    return "-" if x is None else f"{x:.2f}" if x < 10 else f"{x:.0f}"
+def ratio_text(x, metric=None):
+    if x is None:
+        return "-"
+    digits = 4 if metric in ("instructions", "inside") else 2  # instructions repeat to 0.01%
+    return f"{x:.{digits}f}" if x < 10 else f"{x:.0f}"
 
 
 def grid(head, rows, markdown):
@@ -146,7 +163,6 @@ def grid(head, rows, markdown):
 
 def metric_table(table, metric, markdown):
     unit, scale, _ = METRICS[metric]
-    noise, _ = table.noise(metric)
     head = [f"{metric} ({unit})"] + table.allocators + (["best peer", "ours"] if table.ours else [])
     rows = []
     for name in table.names(metric):
@@ -156,10 +172,10 @@ def metric_table(table, metric, markdown):
             ratio = table.ratio(metric, name, who, table.base)
             row.append("-" if not values else
                        f"{number(statistics.median(values) / scale)}/"
-                       f"{number(min(values) / scale)} x{ratio_text(ratio)}")
+                       f"{number(min(values) / scale)} x{ratio_text(ratio, metric)}")
         if table.ours:
-            word, ratio, best = table.mark(metric, name, noise)
-            row += [best or "-", f"{word} {ratio_text(ratio)}" if word else "-"]
+            word, ratio, best = table.mark(metric, name)
+            row += [best or "-", f"{word} {ratio_text(ratio, metric)}" if word else "-"]
         rows.append(row)
     return grid(head, rows, markdown)
 
@@ -184,11 +200,11 @@ def geomean_table(table, metrics, markdown):
             means = {a: geomean([ratio(metric, n, a, table.base) for n in names])
                      for a in table.allocators}
             row = [f"{title}, {group} ({len(names)})"]
-            row += [ratio_text(means[a]) for a in table.allocators]
+            row += [f"{means[a]:.3f}" for a in table.allocators]
             if table.ours:
                 best = min(table.peers(), key=lambda a: means[a], default=None)
                 row.append("-" if best is None else
-                           f"{means[table.ours] / means[best]:.2f} of {best}")
+                           f"{means[table.ours] / means[best]:.3f} of {best}")
             rows.append(row)
     return grid(head, rows, markdown)
 
@@ -208,33 +224,47 @@ def printed_table(table, markdown):
     return grid(head, rows, markdown) if rows else ""
 
 
+def judged(table, metric):
+    """Counts of won, level and lost, and the losses, worst first: (ratio, scenario, peer)."""
+    counts, losses = {"WIN": 0, "level": 0, "LOSS": 0}, []
+    for name in table.names(metric):
+        word, ratio, best = table.mark(metric, name)
+        if word:
+            counts[word] += 1
+        if word == "LOSS":
+            losses.append((ratio, name, best))
+    return counts, sorted(losses, reverse=True)
+
+
 def verdicts(table, metrics):
     """For ours: how often won and lost, and each loss by name."""
     out = []
     for metric in [m for m in metrics if m in JUDGED]:
-        noise, _ = table.noise(metric)
-        counts, losses = {"WIN": 0, "level": 0, "LOSS": 0}, []
-        for name in table.names(metric):
-            word, ratio, best = table.mark(metric, name, noise)
-            if word:
-                counts[word] += 1
-            if word == "LOSS":
-                losses.append((ratio, f"{name} {ratio_text(ratio)} of {best}"))
+        counts, losses = judged(table, metric)
         if sum(counts.values()):
-            out.append(f"{metric}: {counts['WIN']} won, {counts['level']} level within "
-                       f"{100 * noise:.1f}%, {counts['LOSS']} lost")
-            out += [f"  lost: {text}" for _, text in sorted(losses, reverse=True)]
+            out.append(f"{metric}: {counts['WIN']} won, {counts['level']} level within the noise, "
+                       f"{counts['LOSS']} lost")
+            out += [f"  lost: {name} {ratio_text(ratio, metric)} of {best}"
+                    for ratio, name, best in losses]
     return "\n".join(out) + ("\n" if out else "")
 
 
-def noise_lines(table, metrics):
-    lines = []
+def noise_table(table, metrics, markdown):
+    """The same allocator against itself: nothing smaller is called a win or a loss."""
+    groups = list(dict.fromkeys(table.groups[n] for m in metrics for n in table.names(m)))
+    rows = []
     for metric in metrics:
-        noise, measured = table.noise(metric)
-        lines.append(f"{metric} {100 * noise:.1f}%" + ("" if measured else " (assumed)"))
-    hint = "" if table.twins else "; list an allocator twice under two names to measure it"
-    return "noise floor, 90th percentile of the same allocator against itself: " + \
-        ", ".join(lines) + hint + "\n"
+        row = [metric]
+        for group in [None] + groups:
+            if group and not any(table.groups[n] == group for n in table.names(metric)):
+                row.append("-")
+                continue
+            noise, measured = table.noise(metric, group)
+            row.append(f"{100 * noise:.1f}%" + ("" if measured else " assumed"))
+        rows.append(row)
+    return ("Noise: the same allocator against itself in the same rounds, 90th percentile of the "
+            "difference; nothing below it is called won or lost.\n\n"
+            + grid(["noise", "all"] + groups, rows, markdown))
 
 
 def render(table, metrics, markdown=False):
@@ -242,11 +272,9 @@ def render(table, metrics, markdown=False):
     metrics = [m for m in metrics if table.names(m)]
     if not metrics:
         return ""
-    title = {"warm": "Times and memory, warm", "cold": "Times and memory, cold",
-             "count": "Instructions (callgrind, reduced sizes)"}[table.mode]
-    parts = [f"{'## ' if markdown else ''}{title}\n",
+    parts = [f"{'## ' if markdown else ''}{MODES[table.mode]}\n",
              f"Cells: median/minimum xRATIO; the ratio is to {table.base}, median of the ratios "
-             "within each round. Less is better.\n", noise_lines(table, metrics)]
+             "within each round. Less is better.\n", noise_table(table, metrics, markdown)]
     parts += [metric_table(table, metric, markdown) for metric in metrics]
     parts.append(printed_table(table, markdown))
     parts.append(geomean_table(table, metrics, markdown))
@@ -254,3 +282,60 @@ def render(table, metrics, markdown=False):
         text = verdicts(table, metrics)
         parts.append(f"```\n{text}```\n" if markdown else text)
     return "\n".join(part for part in parts if part)
+
+
+# ---- RESULTS.md ----
+
+MECHANISMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mechanisms")
+BEFORE = """<!-- SPDX-License-Identifier: MIT -->
+<!-- Written by bench/results; the mechanisms come from bench/mechanisms. Do not edit. -->
+# libarena beside its peers
+
+"""
+
+
+def mechanisms():
+    """Lines `METRIC SCENARIOS: why`, both regular expressions; the first that matches holds."""
+    out = []
+    with open(MECHANISMS) as f:
+        for line in f:
+            if line.strip() and line[0] != "#":
+                which, _, why = line.strip().partition(": ")
+                metric, _, names = which.partition(" ")
+                out.append((re.compile(metric), re.compile(names), why))
+    return out
+
+
+def lost_table(table, metrics):
+    rows, known = [], mechanisms()
+    for metric in [m for m in metrics if m in JUDGED]:
+        for ratio, name, best in judged(table, metric)[1]:
+            why = next((text for m, n, text in known if m.fullmatch(metric) and n.fullmatch(name)),
+                       "not known yet")
+            rows.append([name, metric, f"{ratio_text(ratio, metric)} of {best}", why])
+    rows.sort(key=lambda row: list(table.groups).index(row[0]))
+    if not rows:
+        return "Nothing is lost beyond the noise.\n"
+    return grid(["lost", "figure", "ratio", "mechanism"], rows, True)
+
+
+def document(tables, metrics, head, pictures):
+    parts = [BEFORE + "Ratios within interleaved, shuffled rounds, memory warmed before each run; "
+             "a figure is lost or won only beyond the noise that the same run measured. One "
+             "command makes this file again; the allocators are libraries that the user has "
+             "built:\n\n```\n" + head + "```\n"]
+    parts += [f"![{text}]({name})\n" for text, name in pictures]
+    for table in tables:
+        here = [m for m in metrics if table.names(m)]
+        title = MODES[table.mode]
+        parts += [f"## {title}: all together\n", geomean_table(table, here, True)]
+        if table.ours:
+            counts = [[m] + [str(judged(table, m)[0][word]) for word in ("WIN", "level", "LOSS")]
+                      for m in here if m in JUDGED]
+            parts += [grid(["scenarios", "won", "level", "lost"], counts, True),
+                      f"### What {table.ours} loses\n", lost_table(table, here)]
+        parts.append(noise_table(table, here, True))
+    for table in tables:
+        parts.append(f"<details><summary>{MODES[table.mode]}: every figure</summary>\n\n"
+                     + render(table, metrics, True) + "\n</details>\n")
+    return "\n".join(parts)
