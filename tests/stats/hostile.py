@@ -178,6 +178,53 @@ os.kill(p.pid, signal.SIGSTOP)
 ok(tool(p.pid).returncode == 0, "a stopped process is read")
 p.end()
 
+# A running process whose root descriptor is damaged; nothing in it reads that, so it lives on.
+p = Layout(layout, "small")
+memory = os.open(f"/proc/{p.pid}/mem", os.O_RDWR)
+place, code, magic = None, None, struct.pack("<Q", 0x616e6572616c6c61)
+for line in open(f"/proc/{p.pid}/maps"):
+    if "libarena" in line:
+        start, end = (int(x, 16) for x in line.split()[0].split("-"))
+        at = os.pread(memory, end - start, start).find(magic) if line.split()[1][0] == "r" else -1
+        place = start + at if at >= 0 and at % 8 == 0 else place
+        code = end - 16 if line.split()[1][2] == "x" else code
+root, bad = os.pread(memory, 256, place), []
+try:
+    os.pwrite(memory, root, place)
+except OSError:
+    skip("damaged roots of a running process", "the kernel refuses to write")
+else:
+    random.seed(7)
+    for k in range(60):
+        copy = bytearray(root)
+        for _ in range(random.choice((1, 1, 4))):
+            i = random.randrange(56, 248, 8)
+            values = (0, 2**64 - 1, 1, random.getrandbits(64), struct.unpack_from("<Q", root, i)[0] + 8,
+                      struct.unpack_from("<Q", root, random.randrange(56, 200, 8))[0], place)
+            copy[i:i + 8] = struct.pack("<Q", random.choice(values))
+        os.pwrite(memory, copy, place)
+        for arguments in (["--json"], ["--watch", "0.01", "-n", "1"]):
+            r = tool(*arguments, p.pid, timeout=SECONDS)
+            if r.returncode not in (0, 1, 3) or (r.returncode != 0 and
+                                                 not r.stderr.startswith("alloc-stats: ")):
+                bad.append(f"round {k} {arguments} {r.returncode} {r.stderr[:300]}")
+    ok(not bad, "60 damaged roots of a running process: no crash, no hang, always a word", "\n".join(bad))
+    # The control word and what serves it (their offsets in struct arn_root): read-only, nowhere,
+    # data, and the middle of the zeros that fill the library's last page of code.
+    for at, value in ((144, place & ~4095), (144, 16), (192, place), (192, code)):
+        copy = bytearray(root)
+        copy[at:at + 8] = struct.pack("<Q", value)
+        os.pwrite(memory, copy, place)
+        r = tool("--trim", "--now", p.pid)
+        if r.returncode not in (1, 5) or p.process.poll() is not None:
+            bad.append(f"trim {at} {value:#x}: {r.returncode} {r.stdout} {r.stderr}")
+    os.pwrite(memory, root, place)
+    p.line("quit")
+    ok(not bad and p.process.wait(5) == 0, "--trim writes and calls nothing that a damaged root names",
+       "\n".join(bad))
+os.close(memory)
+p.end()
+
 q = subprocess.Popen(["sleep", "30"])
 time.sleep(0.1)
 r = tool(q.pid)

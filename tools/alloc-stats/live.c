@@ -103,6 +103,7 @@ static bool parse_area(char *line, struct area *a)
 	*a = (struct area){.start = start, .end = end, .offset = offset};
 	a->readable = perms[0] == 'r';
 	a->writable = perms[1] == 'w';
+	a->executable = perms[2] == 'x';
 	a->file = inode != 0;
 	a->name = grab_text(line + at);
 	return true;

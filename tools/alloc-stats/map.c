@@ -19,7 +19,7 @@ enum {
 	BAR_LEFT = LEFT + MAP_WIDTH + 90,
 	BAR_WIDTH = 260,
 	BAR_STEP = 15,
-	WIDTH = BAR_LEFT + BAR_WIDTH + 130,
+	WIDTH = BAR_LEFT + BAR_WIDTH + 170,
 	HUGE_SHOWN = 40,
 };
 
@@ -154,17 +154,23 @@ static void legend(FILE *f)
 /* The classes as bars; returns the y below them. */
 static int class_bars(FILE *f, const struct snapshot *s)
 {
+	static const char *const rgb[] = {"#08519c", "#9ecae1", "#d94801"};
+	static const char *const state[] = {"live", "cached", "empty"};
 	uint64_t most = 1;
 	int y = TOP + 22;
 
 	for (unsigned c = 1; c < NCLASSES; c++)
 		if (s->cls[c].active > most)
 			most = s->cls[c].active;
-	text_at(f, BAR_LEFT, TOP + 8, "class=\"h\"", "size classes: live, cached, empty");
+	text_at(f, BAR_LEFT, TOP + 8, "class=\"h\"", "size classes:");
+	for (int i = 0; i < 3; i++) {
+		fprintf(f, "<rect x=\"%d\" y=\"%d\" width=\"12\" height=\"10\" fill=\"%s\"/>\n",
+			BAR_LEFT + 90 + 62 * i, TOP - 1, rgb[i]);
+		text_at(f, BAR_LEFT + 105 + 62 * i, TOP + 8, "class=\"s\"", state[i]);
+	}
 	for (unsigned c = 1; c < NCLASSES; c++) {
 		const struct class_row *k = &s->cls[c];
 		const uint64_t part[] = {k->live * k->size, k->cached * k->size, k->empty * k->size};
-		static const char *const rgb[] = {"#08519c", "#9ecae1", "#d94801"};
 		double x = BAR_LEFT;
 		char label[96], a[HUMAN_MAX];
 

@@ -98,10 +98,11 @@ static bool wait_stop(pid_t tid, int *status)
 	return got == tid && WIFSTOPPED(*status);
 }
 
-/* Lets the stopped thread make the call and puts everything back; false: the process is gone. */
-static bool call(pid_t tid, const struct user_regs_struct *saved, uint64_t function)
+/* Lets the stopped thread make the call and puts everything back; NULL, or what went wrong. */
+static const char *call(pid_t tid, const struct user_regs_struct *saved, uint64_t function)
 {
 	struct user_regs_struct regs = *saved;
+	static const char gone[] = "the process ended meanwhile";
 	uint64_t none = ~0ull, mask;
 	int status;
 
@@ -113,26 +114,32 @@ static bool call(pid_t tid, const struct user_regs_struct *saved, uint64_t funct
 	    ptrace(PTRACE_SETSIGMASK, tid, sizeof none, &none) != 0 ||
 	    ptrace(PTRACE_POKEDATA, tid, regs.rsp, saved->rip - 2) != 0 ||
 	    ptrace(PTRACE_SETREGS, tid, 0, &regs) != 0)
-		return false;
+		return gone;
 	do {
 		if (ptrace(PTRACE_SYSCALL, tid, 0, 0) != 0 || !wait_stop(tid, &status) ||
 		    ptrace(PTRACE_GETREGS, tid, 0, &regs) != 0)
-			return false;
+			return gone;
+		/* Signals wait, but for the faults of an instruction. */
+		if (status >> 16 == 0 && WSTOPSIG(status) != (SIGTRAP | 0x80)) {
+			ptrace(PTRACE_SETREGS, tid, 0, (void *)saved);
+			ptrace(PTRACE_SETSIGMASK, tid, sizeof mask, &mask);
+			return "the call failed: its root descriptor, or its heap, is damaged";
+		}
 	} while (regs.rip != saved->rip);
 	/* At the entry of the call that is not to happen. */
 	regs.orig_rax = none;
 	ptrace(PTRACE_SETREGS, tid, 0, &regs);
 	ptrace(PTRACE_SYSCALL, tid, 0, 0);
 	if (!wait_stop(tid, &status))
-		return false;
+		return gone;
 	/* Only a stop in the kernel's signal code restarts the interrupted call. */
 	ptrace(PTRACE_INTERRUPT, tid, 0, 0);
 	ptrace(PTRACE_CONT, tid, 0, 0);
 	if (!wait_stop(tid, &status))
-		return false;
+		return gone;
 	ptrace(PTRACE_SETREGS, tid, 0, (void *)saved);
 	ptrace(PTRACE_SETSIGMASK, tid, sizeof mask, &mask);
-	return true;
+	return NULL;
 }
 
 /* NULL when the thread TID, which sleeps at PC, has made the call. */
@@ -156,7 +163,7 @@ static const char *serve(struct target *t, const struct found_root *r, pid_t tid
 		if (looks == LOCK_LOOKS)
 			why = "its thread stands in the middle of malloc or free";
 		else
-			why = call(tid, &saved, (uintptr_t)r->root.serve) ? NULL : "the process ended meanwhile";
+			why = call(tid, &saved, (uintptr_t)r->root.serve);
 	}
 	ptrace(PTRACE_DETACH, tid, 0, 0);
 	return why;
@@ -172,7 +179,7 @@ char *trim_now(struct target *t, const struct found_root *r)
 	struct dirent *e;
 
 	/* A damaged root must not have just anything called. */
-	if (code == NULL || code->writable || strcmp(code->name, r->file) != 0) {
+	if (code == NULL || code->writable || !code->executable || strcmp(code->name, r->file) != 0) {
 		if (dir != NULL)
 			closedir(dir);
 		return grab_text("its root descriptor is damaged");

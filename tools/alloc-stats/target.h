@@ -18,7 +18,7 @@
 struct area {
 	uint64_t start, end, offset;
 	uint64_t rss, swap;   /* bytes, from smaps; 0 in a core */
-	bool readable, writable, file;
+	bool readable, writable, executable, file;
 	char *name;           /* as in /proc/PID/maps; "" for anonymous memory */
 	/* One byte for each OS page, filled at the first question about the area. */
 	uint8_t *pages;

@@ -128,10 +128,16 @@ static char *advise_fragmentation(const struct snapshot *s)
 	double share;
 	unsigned worst = verdict_worst(s, &share);
 	const struct class_row *k = &s->cls[worst];
-	char a[HUMAN_MAX];
+	char a[HUMAN_MAX], b[HUMAN_MAX];
 
 	if (worst == 0)
 		return grab_format("fragmentation is the unused ends of runs: nothing to gain");
+	/* Not one class, but all of them alike. */
+	if ((double)(k->empty * k->size) < 0.5 * (double)(s->empty + s->tail))
+		return grab_format("cause: %s are free between live objects of all sizes, most by the %u-byte "
+				   "class (%.0f%% empty, %s): a peak has passed, and objects from all over it are "
+				   "still in use", human(a, (double)(s->empty + s->tail)), k->size, 100 * share,
+				   human(b, (double)k->empty * k->size));
 	return grab_format("cause: %" PRIu64 " live objects of %u bytes or just below are spread over %"
 			   PRIu64 " runs and keep %s of free memory between them; such objects outlive "
 			   "the peak of their class", k->live, k->size, k->runs,
