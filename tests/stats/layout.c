@@ -12,7 +12,7 @@
  *   layout far       400 MB in large blocks that are never written, then some far away from them, so
  *                    that the page map needs a second window
  *   layout own       what amalloc_stats() says of a mixed heap, then its malloc_info()
- *   layout requests  blocks of all kinds, in two threads; its own sums of what it asked for and of
+ *   layout requests  blocks of all kinds, some of them from hand to hand; its own sums of what it asked for and of
  *                    usable bytes beside those of amalloc_stats(), and its own peak
  *   layout dirty     64 MB of freed large blocks, some of which stay dirty
  *   layout exit N    ends at once by _exit(N), with a little allocated
@@ -28,6 +28,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -284,30 +285,50 @@ static void *request(void *arg)
 	return arg;
 }
 
-static void *nothing(void *arg)
+static void *_Atomic slot[1024];
+
+/* Each block is freed by whoever comes by its slot next. */
+static void *exchange(void *arg)
 {
-	return arg;
+	unsigned x = (unsigned)(size_t)arg;
+
+	for (int k = 0; k < 100000; k++) {
+		unsigned i = (x = x * 1103515245u + 12345u) >> 8 & 1023;
+		size_t n = (x >> 4) % (k % 500 == 0 ? 200000u : 3000u);
+		void *p = k % 3 != 0 ? malloc(n) : realloc(malloc(n / 2), n + 1);
+
+		free(atomic_exchange(&slot[i], p));
+	}
+	return NULL;
 }
 
-static void run_thread(void *(*what)(void *))
+/* Leaves nothing behind but what libc keeps of its threads. */
+static void exchange_all(void)
 {
-	pthread_t thread;
+	pthread_t thread[WORKERS];
 
-	if (pthread_create(&thread, NULL, what, NULL) != 0)
-		exit(1);
-	pthread_join(thread, NULL);
+	for (size_t i = 0; i < WORKERS; i++)
+		if (pthread_create(&thread[i], NULL, exchange, (void *)(i + 1)) != 0)
+			exit(1);
+	for (int i = 0; i < WORKERS; i++)
+		pthread_join(thread[i], NULL);
+	for (int i = 0; i < 1024; i++)
+		free(atomic_exchange(&slot[i], NULL));
 }
 
 static void requests(void)
 {
 	struct figures f;
+	pthread_t thread;
 
-	/* What libc keeps of a thread is there before and after. */
-	run_thread(nothing);
+	exchange_all();
 	f = figures();
 	printf("before live %ju recorded %ju internal %ju\n", f.live, f.recorded, f.internal);
+	exchange_all();
 	request(NULL);
-	run_thread(request);
+	if (pthread_create(&thread, NULL, request, NULL) != 0)
+		exit(1);
+	pthread_join(thread, NULL);
 	f = figures();
 	printf("after live %ju recorded %ju internal %ju\n", f.live, f.recorded, f.internal);
 	printf("peak live %ju heaps %ju\n", f.peak_live, f.heaps);
