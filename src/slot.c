@@ -82,7 +82,11 @@ static bool map_area(void)
 	((struct block *)(void *)p)->area = (struct meta_block){arn_meta_blocks, n};
 	atomic_signal_fence(memory_order_seq_cst);
 	arn_meta_blocks = (struct meta_block *)(void *)p;
+	/* Order for fork: no moment shows a cursor with an end that is not its own. */
+	area = NULL;
+	atomic_signal_fence(memory_order_seq_cst);
 	area_end = p + n;
+	atomic_signal_fence(memory_order_seq_cst);
 	area = p;
 	valgrind_hide(p, n);
 	return true;
@@ -92,13 +96,14 @@ static struct block *block_new(unsigned lines)
 {
 	struct block *b;
 
-	if (area == area_end && !map_area())
+	if ((area == NULL || area == area_end) && !map_area())
 		return NULL;
 	b = (struct block *)(void *)area;
 	area += BLOCK_BYTES;
 	b->lines = (uint16_t)lines;
 	b->nslots = b->nfree = (uint16_t)((BLOCK_BYTES - HEADER_BYTES) / (lines * ARN_CACHE_LINE));
 	b->all_next = all_blocks;
+	atomic_signal_fence(memory_order_seq_cst);
 	all_blocks = b;
 	open_add(b);
 	empty_blocks[lines]++;

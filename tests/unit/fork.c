@@ -12,6 +12,7 @@
 #include "alloc.h"
 #include "lock.h"
 #include "options.h"
+#include "meta.h"
 #include "pagemap.h"
 #include "pages.h"
 #include "tcache.h"
@@ -512,6 +513,76 @@ START_TEST(fork_in_signal_handler)
 }
 END_TEST
 
+/* ---- forked between any two stores ------------------------------------------------------------ */
+
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+enum { SLOT_REGIONS = 1024 }; /* the longest slots: few calls until new blocks are mapped */
+
+/* Two slots, whole and apart: their remote words are written by arn_run_slot_get. */
+static bool slots_are_good(void)
+{
+	struct run *a = arn_run_slot_get(SLOT_REGIONS), *b = arn_run_slot_get(SLOT_REGIONS);
+
+	return a != NULL && b != NULL && a != b && a->nregions == SLOT_REGIONS;
+}
+
+static unsigned steps;
+
+static void fork_at_instruction(int sig)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	(void)sig;
+	if (pid == 0)
+		_exit(slots_are_good() ? 0 : 1);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+		failures++;
+	steps++;
+}
+
+/* The trap flag: a signal after each instruction from here on. */
+static void single_step(bool on)
+{
+	if (on)
+		__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory", "cc");
+	else
+		__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory", "cc");
+}
+
+/* The mapping of new blocks for descriptors, stepped through as another thread would be caught. */
+START_TEST(forks_at_every_instruction)
+{
+	struct sigaction sa = {.sa_handler = fork_at_instruction};
+	int *calls = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+
+	tcache_free(tcache_malloc(1)); /* the library has begun */
+	pid = fork();
+	if (pid == 0) {
+		size_t mapped = arn_meta_mapped;
+
+		for (; arn_meta_mapped == mapped && arn_run_slot_get(SLOT_REGIONS) != NULL; ++*calls)
+			;
+		_exit(0);
+	}
+	REQUIRE_CHILD(pid);
+	ck_assert_int_gt(*calls, 0);
+	for (int i = 1; i < *calls; i++)
+		arn_run_slot_get(SLOT_REGIONS);
+	sigaction(SIGTRAP, &sa, NULL);
+	single_step(true);
+	arn_run_slot_get(SLOT_REGIONS);
+	single_step(false);
+	ck_assert_int_gt(steps, 100);
+	ck_assert_int_eq(failures, 0);
+}
+END_TEST
+#define HAVE_STEPS 1
+#else
+#define HAVE_STEPS 0
+#endif
+
 int main(void)
 {
 	Suite *s = suite_create("fork");
@@ -528,6 +599,9 @@ int main(void)
 	unit_add(s, "any", forks_while_threads_work);
 	unit_add(s, "any", forks_at_every_system_call);
 	unit_add(s, "any", forks_of_forks);
+#if HAVE_STEPS
+	unit_add(s, "any", forks_at_every_instruction);
+#endif
 	unit_add(s, "raw", fork_without_handlers);
 	unit_add(s, "raw", fork_in_signal_handler);
 	return unit_run(s);
