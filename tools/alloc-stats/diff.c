@@ -101,6 +101,7 @@ bool show_diff(FILE *f, struct json_object *a, struct json_object *b)
 	static const char *const part[] = {"live", "cached", "fragmentation", "dirty", "clean",
 					   "metadata", "outside"};
 	struct json_object *pa = member(a, "process"), *pb = member(b, "process");
+	bool known;
 
 	if (!is_ours(a) || !is_ours(b))
 		return false;
@@ -113,8 +114,11 @@ bool show_diff(FILE *f, struct json_object *a, struct json_object *b)
 		fprintf(f, "(%.1f seconds apart)\n", json_object_get_double(member(pb, "time")) -
 							     json_object_get_double(member(pa, "time")));
 	fprintf(f, "\n  %-26s %10s %10s  %s\n", "", "A", "B", "change");
-	line(f, "RSS", number(member(a, "kernel"), "rss"), number(member(b, "kernel"), "rss"));
-	for (unsigned i = 0; i < sizeof part / sizeof *part; i++) {
+	/* A core file says nothing of residence. */
+	known = member(a, "resident") != NULL && member(b, "resident") != NULL;
+	if (known)
+		line(f, "RSS", number(member(a, "kernel"), "rss"), number(member(b, "kernel"), "rss"));
+	for (unsigned i = 0; known && i < sizeof part / sizeof *part; i++) {
 		char name[64];
 
 		snprintf(name, sizeof name, "resident %s", part[i]);

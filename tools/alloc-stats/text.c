@@ -52,7 +52,8 @@ static void totals(FILE *f, const struct snapshot *s)
 	row(f, "dirty", (double)s->dirty, s->part.dirty, known, "free pages, kept for reuse");
 	row(f, "clean", (double)s->clean, s->part.clean, known,
 	    s->part.clean < 1 ? "free pages without memory" : "free pages; resident: rests of huge pages");
-	row(f, "metadata", (double)s->metadata, s->part.metadata, known, "");
+	row(f, "metadata", (double)s->metadata, s->part.metadata, known,
+	    known ? "descriptors and page map; resident: whole pages" : "descriptors and page map");
 	if (known)
 		row(f, "outside the heap", -1, s->part.outside, known, "files, stacks, other mappings");
 	row(f, "heap and metadata", (double)s->mapped, (double)s->rss - s->part.outside, known,

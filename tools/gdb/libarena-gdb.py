@@ -309,7 +309,7 @@ class ArenaStats(gdb.Command):
         small = sum(n * a.size[c] for c, n in live.items())
         peak, recorded, internal = a.live()
         print(f"libarena {a.root['library_version'].string()}, "
-              f"{sum(h.kind == HEAP_THREAD for h in heaps)} thread heaps")
+              f"thread heaps: {sum(h.kind == HEAP_THREAD for h in heaps)}")
         for name, n in (
                 ("live", small + large + huge), ("  small", small), ("  large", large), ("  huge", huge),
                 ("peak live", max(peak, small + large + huge)), ("recorded", recorded),
