@@ -254,6 +254,60 @@ def over_time(table, name):
     return svg.done()
 
 
+# ---- latency percentiles ----
+
+PERCENTILES = ("p50", "p99", "p99.9", "p99.99", "p99.999")
+
+
+def latency(table, name):
+    """Least of the rounds for each percentile: what the machine adds is never less than nothing."""
+    by_who = {}
+    for who in table.allocators:
+        tree = [table.printed.get(f"{name}: {p}_ns", {}).get(name, {}).get(who)
+                for p in PERCENTILES]
+        if all(tree):
+            by_who[who] = [max(min(rounds.values()), 1) for rounds in tree]
+    if not by_who:
+        return ""
+    left, right, top, tall = 70, 262, 52, 260
+    span = WIDTH - left - right
+    low = math.log10(min(min(v) for v in by_who.values()) / 1.2)
+    high = math.log10(max(max(v) for v in by_who.values()) * 1.2)
+    svg = Svg(top + tall + 34, name)
+    svg.text(10, 18, f"{name}: time of one malloc and free, slowest calls to the right", cls="t")
+    svg.text(10, 36, "Under a mixed load; least of the rounds; logarithmic. Lower is better.",
+             cls="s")
+
+    def y(ns):
+        return top + tall * (high - math.log10(ns)) / (high - low)
+
+    def x(i):
+        return left + 20 + (span - 20) * i / (len(PERCENTILES) - 1)
+
+    for power in range(math.ceil(low), math.floor(high) + 1):
+        svg.line(left, y(10 ** power), left + span, y(10 ** power))
+        svg.text(left - 8, y(10 ** power) + 4,
+                 {0: "1 ns", 3: "1 µs", 6: "1 ms", 9: "1 s"}.get(power, f"{10 ** (power % 3)} "
+                 + ("ns", "µs", "ms")[power // 3]), "end", "s")
+    for i, p in enumerate(PERCENTILES):
+        svg.text(x(i), top + tall + 20, p, "middle", "s")
+    for who in sorted(by_who, key=lambda a: a == table.ours):
+        ours = who == table.ours
+        at = " ".join(f"{x(i):.1f},{y(ns):.1f}" for i, ns in enumerate(by_who[who]))
+        svg.parts.append(f'<polyline points="{at}" fill="none" stroke="{look(table, who)[0]}" '
+                         f'stroke-width="{3 if ours else 1.5}"/>')
+        for i, ns in enumerate(by_who[who]):
+            svg.mark(x(i), y(ns), look(table, who), f"{who} {PERCENTILES[i]}: {ns:.0f} ns", ours)
+    places = apart({w: y(v[-1]) + 4 for w, v in by_who.items()}, 17, top + 6, top + tall + 4)
+    for who, at in places.items():
+        svg.line(x(4), y(by_who[who][-1]), x(4) + 12, at - 4, look(table, who)[0])
+        svg.parts.append(f'<text x="{x(4) + 16:.1f}" y="{at:.1f}" '
+                         f'style="fill:{look(table, who)[0]}" '
+                         f'class="{"b" if who == table.ours else ""}">{esc(who)}: p99.99 '
+                         f"{by_who[who][3] / 1000:.2f} µs</text>")
+    return svg.done()
+
+
 # ---- the page, and single files ----
 
 def pictures(tables, metrics):
@@ -270,6 +324,8 @@ def pictures(tables, metrics):
             for metric in [m for m in SHOWN if m in metrics and table.names(m)]:
                 yield (f"{group}-{metric}{suffix}", f"{group}: {TITLES[metric]}",
                        dots(table, metric, group))
+        for name in [n for n in table.groups if table.groups[n] == "latency"]:
+            yield f"slow-{name}{suffix}", name, latency(table, name)
         for name in table.samples:
             yield f"time-{name}", f"{name}: memory over time", over_time(table, name)
 
@@ -279,7 +335,7 @@ def files(tables, metrics, folder):
     os.makedirs(folder, exist_ok=True)
     out = []
     for name, heading, svg in pictures(tables, metrics):
-        keep = name.startswith(("overview", "real-", "time-")) and not name.startswith(
+        keep = name.startswith(("overview", "real-", "time-", "slow-")) and not name.startswith(
             ("real-end", "real-mean"))
         if svg and keep:
             with open(os.path.join(folder, name + ".svg"), "w") as f:
@@ -289,7 +345,7 @@ def files(tables, metrics, folder):
 
 
 def page(tables, metrics, head_text):
-    first, real, times, rest = [], [], [], []
+    first, real, slowest, times, rest = [], [], [], [], []
     for name, heading, svg in pictures(tables, metrics):
         if not svg:
             continue
@@ -299,10 +355,12 @@ def page(tables, metrics, head_text):
             real.append(svg)
         elif name.startswith("time-"):
             times.append(svg)
+        elif name.startswith("slow-"):
+            slowest.append(svg)
         else:
             rest.append(f"<details><summary>{esc(heading)}</summary>{svg}</details>")
     parts = ["<h2>At a glance</h2>", *first]
-    for title, body in (("Real programs", real), ("Does memory go back?", times),
+    for title, body in (("Real programs", real), ("Does memory go back?", times), ("How slow is the slowest call?", slowest),
                         ("Loops and small programs", rest)):
         if body:
             parts += [f"<h2>{title}</h2>", *body]
