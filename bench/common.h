@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -121,6 +122,31 @@ static inline uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* What a part of the work costs: CPU time of all threads, and faults. */
+struct cost {
+	uint64_t cpu_ns;
+	uint64_t faults;
+};
+
+static inline struct cost cost_now(void)
+{
+	struct rusage use;
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	getrusage(RUSAGE_SELF, &use);
+	return (struct cost){ (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec,
+		(uint64_t)use.ru_minflt };
+}
+
+static inline void print_cost_each(struct cost from, size_t n)
+{
+	struct cost to = cost_now();
+
+	printf("cpu_ns_each=%.2f faults_each=%.6f\n", (double)(to.cpu_ns - from.cpu_ns) / (double)n,
+		(double)(to.faults - from.faults) / (double)n);
 }
 
 static inline void sleep_ms(unsigned ms)

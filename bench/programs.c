@@ -268,6 +268,7 @@ static void heap(void)
 	const uint32_t *sizes = draw_sizes(opt_text("dist", "etc"), 25);
 	uint64_t total = 0, seed = 26;
 	size_t live, filled = 0;
+	struct cost from;
 	void **slots;
 
 	for (size_t i = 0; i < SIZES_N; i++)
@@ -276,12 +277,14 @@ static void heap(void)
 	slots = table(live * sizeof *slots);
 	for (size_t i = 0; i < live; i++, filled++)
 		slots[i] = get(sizes[i % SIZES_N]);
+	from = cost_now();
 	for (size_t i = 0; i < n; i++) {
 		void **slot = slots + rnd_below(&seed, live);
 
 		free(*slot);
 		*slot = get(sizes[(filled + i) % SIZES_N]);
 	}
+	print_cost_each(from, n);
 	/* Left to the end of the process: freeing it all is bulk's and return's subject. */
 }
 
