@@ -146,7 +146,8 @@ static void *large_malloc(struct heap *h, size_t size, size_t alignment, size_t 
 	uint32_t owner = h->kind == HEAP_SHARED ? h->id : 0;
 	struct run *r;
 
-	if (unlikely(RELAXED_GET(deferred) != NULL && arn_locks_mine == 0))
+	if (unlikely(atomic_load_explicit(&deferred, memory_order_relaxed) != NULL &&
+		     arn_locks_mine == 0))
 		large_free_deferred();
 	if (size <= LARGE_MAX && alignment <= LARGE_MAX)
 		r = large_get(size, alignment, owner);
