@@ -163,7 +163,11 @@ static void stats_of(const struct sums *s, struct amalloc_stats *st)
 		.chunks = pages.nchunks,
 		.sized_delete_mismatches = arn_delete_mismatches,
 	};
-	/* What heaps have not told yet may be above the peak. */
+	/* What heaps have not told yet may be above the peak; once said, it is never less. */
+	while (st->live > peak && !atomic_compare_exchange_weak_explicit(
+					  &arn_live.peak, &peak, st->live, memory_order_relaxed,
+					  memory_order_relaxed))
+		;
 	st->peak_live = st->live > peak ? st->live : peak;
 	sum_requests(s, &pages, st);
 }

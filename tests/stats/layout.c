@@ -316,6 +316,22 @@ static void exchange_all(void)
 		free(atomic_exchange(&slot[i], NULL));
 }
 
+/* An arena with blocks of all kinds, which goes as a whole. */
+static void arena_comes_and_goes(void)
+{
+	void *(*create)(void) = (void *(*)(void))dlsym(RTLD_DEFAULT, "arena_create");
+	void *(*get)(void *, size_t) = (void *(*)(void *, size_t))dlsym(RTLD_DEFAULT, "arena_malloc");
+	void (*destroy)(void *) = (void (*)(void *))dlsym(RTLD_DEFAULT, "arena_destroy");
+	void *arena = create != NULL && get != NULL && destroy != NULL ? create() : NULL;
+
+	if (arena == NULL)
+		exit(1);
+	for (size_t i = 0; i < 6000; i++)
+		if (get(arena, i < 5980 ? i % 3000 : 200001 * (i - 5979)) == NULL)
+			exit(1);
+	destroy(arena);
+}
+
 static void requests(void)
 {
 	struct figures f;
@@ -325,6 +341,7 @@ static void requests(void)
 	f = figures();
 	printf("before live %ju recorded %ju internal %ju\n", f.live, f.recorded, f.internal);
 	exchange_all();
+	arena_comes_and_goes();
 	request(NULL);
 	if (pthread_create(&thread, NULL, request, NULL) != 0)
 		exit(1);
