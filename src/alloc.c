@@ -264,13 +264,21 @@ void *arn_calloc_in(struct heap *h, size_t nmemb, size_t size)
 		return no_memory();
 	if (n > SMALL_MAX)
 		return large_calloc(h, n);
-	p = h == NULL ? tcache_malloc(n) : arn_alloc_in(h, n, QUANTUM);
+	p = arn_alloc_in(h, n, QUANTUM);
 	return likely(p != NULL) ? memset(p, 0, n) : NULL;
 }
 
 void *arn_calloc(size_t nmemb, size_t size)
 {
-	return arn_calloc_in(NULL, nmemb, size);
+	size_t n;
+	void *p;
+
+	if (unlikely(__builtin_mul_overflow(nmemb, size, &n)))
+		return no_memory();
+	if (unlikely(n > SMALL_MAX))
+		return large_calloc(NULL, n);
+	p = tcache_malloc(n);
+	return likely(p != NULL) ? memset(p, 0, n) : NULL;
 }
 
 /* ---- free --------------------------------------------------------------------------------- */
@@ -301,7 +309,7 @@ static struct run *large_at(const void *p, uint32_t info)
 }
 
 /* P, in a page of small regions, must be the start of one. */
-static void check_region(const void *p)
+static inline void check_region(const void *p)
 {
 	const struct run *r = pagemap_run(p);
 
@@ -445,17 +453,26 @@ static void *realloc_small(void *p, uint32_t info, size_t size)
 {
 	uint32_t cls = INFO_CLASS(info);
 	bool own = (info ^ arn_heap->info) < NCLASSES;
+	const size_t old = arn_class[cls].size;
+	void *q;
 
 	check_region(p);
 	if (size <= SMALL_MAX && sizeclass_of(size) == cls) {
-		const size_t usable = arn_class[cls].size;
-
-		valgrind_resize(p, valgrind_asked(p, usable), size, usable);
+		valgrind_resize(p, valgrind_asked(p, old), size, old);
 		if (live_recording())
 			request_change(p, size);
 		return p;
 	}
-	return realloc_move(own ? NULL : arn_arena_of(p), p, arn_class[cls].size, size, size);
+	if (unlikely(!own || ARN_VALGRIND))
+		return realloc_move(own ? NULL : arn_arena_of(p), p, old, size, size);
+	q = tcache_malloc(size);
+	/* glibc never fails to shrink. */
+	if (unlikely(q == NULL))
+		return size <= old ? p : NULL;
+	memcpy(q, p, old < size ? old : size);
+	if (unlikely(!tcache_push(arn_heap, cls, p)))
+		arn_free_slow(p);
+	return q;
 }
 
 void *arn_realloc(void *p, size_t size)

@@ -18,7 +18,16 @@ static inline unsigned bits_ctz(uint64_t w)
 
 static inline unsigned bits_popcount(uint64_t w)
 {
+#ifdef __POPCNT__
 	return (unsigned)__builtin_popcountll(w);
+#else
+	/* Sums of 2, 4 and 8 bits side by side, then all bytes into the highest; the compiler would
+	 * call a function with a table. */
+	w -= w >> 1 & 0x5555555555555555u;
+	w = (w & 0x3333333333333333u) + (w >> 2 & 0x3333333333333333u);
+	w = (w + (w >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+	return (unsigned)(w * 0x0101010101010101u >> 56);
+#endif
 }
 
 /* Index of the highest set bit; X must not be 0. */
@@ -27,9 +36,10 @@ static inline unsigned bits_log2(uintptr_t x)
 	return (unsigned)(sizeof(long long) * 8 - 1) - (unsigned)__builtin_clzll(x);
 }
 
+/* N below the number of bits. */
 static inline uintptr_t bits_ror(uintptr_t x, unsigned n)
 {
-	return x >> n | x << (sizeof x * 8 - n);
+	return x >> n | x << (-n & (sizeof x * 8 - 1));
 }
 
 static inline bool bits_is_pow2(uintptr_t x)
@@ -56,6 +66,23 @@ static inline uint64_t bits_low(unsigned n)
 static inline bool bitmap_test(const uint64_t *map, unsigned i)
 {
 	return map[i / WORD_BITS] >> (i % WORD_BITS) & 1;
+}
+
+/* Sets bit I % 64 of *W; returns whether it was set.  x86 has one instruction for that, which no
+ * compiler makes of a test and an or. */
+static inline bool bits_test_and_set(uint64_t *w, uintptr_t i)
+{
+	bool was;
+	uint64_t x = *w;
+
+#ifdef __x86_64__
+	__asm__("btsq %2, %0" : "+r"(x), "=@ccc"(was) : "r"((uint64_t)i));
+#else
+	was = x >> (i % WORD_BITS) & 1;
+	x |= 1ull << (i % WORD_BITS);
+#endif
+	RELAXED_SET(*w, x);
+	return was;
 }
 
 /* Sets (ON) or clears bits [from, from + n). */

@@ -220,60 +220,67 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
  * they are still being looked up. */
 #define GROUP 16
 
-/* Puts back the regions p[0 .. n) up to the first that is not of run R; returns how many. */
-static unsigned give_run(struct run *r, unsigned cls, void *const *p, struct run *const *runs,
-			 unsigned n)
+struct found {
+	struct run *run;
+	void *p;
+};
+
+/* Puts back the regions from F on, up to the entry without a run, or to the first run whose pages
+ * went, since what was looked up may be out of date then; returns the end. */
+static ARN_SLOW const struct found *give_group(struct heap *h, const struct sizeclass *sc,
+					       const struct found *f)
 {
-	const struct sizeclass sc = arn_class[cls];
-	const uintptr_t base = r->base;
-	const unsigned nregions = r->nregions;
-	unsigned i = 0;
-
 	do {
-		unsigned region = sizeclass_region(&sc, (uintptr_t)p[i] - base);
-		uint64_t *word = &r->bits[region / WORD_BITS], bit = 1ull << (region % WORD_BITS);
+		const struct found *from = f;
+		struct run *r = f->run;
+		unsigned nfree;
 
-		if (unlikely(region >= nregions))
-			arn_heap_crime(CRIME_INTERIOR, p[i]);
-		if (unlikely((*word & bit) != 0))
-			arn_heap_crime(CRIME_DOUBLE_FREE, p[i]);
-		RELAXED_SET(*word, *word | bit);
-	} while (++i < n && runs[i] == r);
-	/* Where the lowest free bit is now, the next refill finds out. */
-	r->first = 0;
-	RELAXED_SET(r->nfree, (uint16_t)(r->nfree + i));
-	return i;
+		do {
+			uintptr_t region = sizeclass_region(sc, (uintptr_t)f->p - r->base);
+
+			if (unlikely(region >= r->nregions))
+				arn_heap_crime(CRIME_INTERIOR, f->p);
+			if (unlikely(bits_test_and_set(&r->bits[region / WORD_BITS], region)))
+				arn_heap_crime(CRIME_DOUBLE_FREE, f->p);
+		} while ((++f)->run == r);
+		/* Where the lowest free bit is now, the next refill finds out. */
+		r->first = 0;
+		nfree = r->nfree + (unsigned)(f - from);
+		RELAXED_SET(r->nfree, (uint16_t)nfree);
+		if (unlikely(nfree == r->nregions || !r->listed)) {
+			arn_heap_run_freed(h, r);
+			break;
+		}
+	} while (f->run != NULL);
+	return f;
 }
 
 void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 {
+	const uint32_t info = h->info | cls;
 	page_info *m = pagemap_now();
 
 	heap_out(h, cls, -(size_t)n);
 	while (n > 0) {
-		struct run *runs[GROUP];
-		unsigned k = n < GROUP ? n : GROUP, i;
+		struct found found[GROUP + 1], *f = found;
+		const struct found *end = found + (n < GROUP ? n : GROUP);
+		void *const *q = p;
 
-		for (i = 0; i < k; i++) {
-			runs[i] = atomic_load_explicit(pagemap_run_slot(m, p[i]),
-						       memory_order_relaxed);
-			/* NULL, of a page that is free by now, does not fault here. */
-			__builtin_prefetch(&runs[i]->base, 1);
-		}
-		for (i = 0; i < k;) {
-			struct run *r = runs[i];
+		do {
+			uintptr_t page = pagemap_page(m, *q);
 
 			/* A second copy of the pointer outlived its run. */
-			if (unlikely(r == NULL || r->cls != cls || r->owner != h->id))
-				arn_heap_crime(CRIME_DOUBLE_FREE, p[i]);
-			i += give_run(r, cls, p + i, runs + i, k - i);
-			/* If its pages go, nothing of this run is left in the group: all of its
-			 * regions are free. */
-			if (unlikely(!r->listed || r->nfree == r->nregions))
-				arn_heap_run_freed(h, r);
-		}
-		p += k;
-		n -= k;
+			if (unlikely(m[page] != info))
+				arn_heap_crime(CRIME_DOUBLE_FREE, *q);
+			f->p = *q++;
+			f->run = atomic_load_explicit(pagemap_run_slot_at(m, page),
+						      memory_order_relaxed);
+			__builtin_prefetch(&f->run->base, 1);
+		} while (++f < end);
+		f->run = NULL;
+		end = give_group(h, &arn_class[cls], found);
+		p += end - found;
+		n -= (unsigned)(end - found);
 	}
 }
 

@@ -13,8 +13,8 @@
 
 #include "lock.h"
 
-/* Tcache arrays come in powers of two lines, 2^2 .. 2^8 (31 .. 2047 pointers and a sentinel). */
-#define META_ARRAY_KINDS 9
+/* Tcache arrays come in powers of two lines, 2^2 .. 2^10 (31 .. 8191 pointers and a sentinel). */
+#define META_ARRAY_KINDS 11
 /* Run slots have 2 .. 6 lines. */
 #define META_RUN_KINDS 7
 

@@ -91,12 +91,22 @@ static inline uint32_t pagemap_info(page_info *m, const void *p)
 	return pagemap_covers(m, off) ? pagemap_info_at(m, off) : 0;
 }
 
+/* For p in the window: its page's info is m[pagemap_page(m, p)]. */
+static inline uintptr_t pagemap_page(page_info *m, const void *p)
+{
+	return (pagemap_header(m)->top - (uintptr_t)p) >> PAGE_SHIFT;
+}
+
+/* Of the page with info m[PAGE]: the words run downwards from the header, and -1 - x is ~x. */
+static inline struct run *_Atomic *pagemap_run_slot_at(page_info *m, uintptr_t page)
+{
+	return (struct run * _Atomic *)pagemap_header(m) + (intptr_t)~page;
+}
+
 /* For 16-aligned p in the window. */
 static inline struct run *_Atomic *pagemap_run_slot(page_info *m, const void *p)
 {
-	struct pagemap *h = pagemap_header(m);
-
-	return (struct run * _Atomic *)h - 1 - ((h->top - (uintptr_t)p) >> PAGE_SHIFT);
+	return pagemap_run_slot_at(m, pagemap_page(m, p));
 }
 
 /* The run of p's page, where p is 16-aligned and in the window; NULL when the page is free. */

@@ -73,8 +73,8 @@ ARN_SLOW void arn_control_serve_slow(void)
 	arn_trim(0);
 	atomic_store_explicit(&arn_control.trim_bytes, arn_pages.purged - before,
 			      memory_order_relaxed);
-	/* Release: who sees the request done, from outside, sees its bytes.  Two requests that overlap
-	 * may end in the other order: the number only goes up. */
+	/* Release: who sees the request done, from outside, sees its bytes.  Two requests that
+	 * overlap may end in the other order: the number only goes up. */
 	served = atomic_load_explicit(&arn_control.trim_done, memory_order_relaxed);
 	while ((int32_t)(request - served) > 0 &&
 	       !atomic_compare_exchange_weak_explicit(&arn_control.trim_done, &served, request,

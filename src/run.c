@@ -57,6 +57,13 @@ unsigned arn_run_take(struct run *r, void **end, unsigned want)
 		uint64_t bits = r->bits[w];
 		uintptr_t word_base = r->base + (size_t)w * WORD_BITS * size;
 
+		/* All of a word, as in a new run: no bits to look for. */
+		if (bits == ~0ull && want - got >= WORD_BITS) {
+			for (unsigned i = 0; i < WORD_BITS; i++, word_base += size)
+				*--end = (void *)word_base;
+			got += WORD_BITS;
+			bits = 0;
+		}
 		while (bits != 0 && got < want) {
 			*--end = (void *)(word_base + bits_ctz(bits) * size);
 			bits &= bits - 1;

@@ -33,7 +33,7 @@ uint64_t arn_run_merge(struct run *r, unsigned w, uint64_t mask);
 /* Index of the region that starts at P, or -1: P is inside a region or in the unused tail. */
 static inline int run_region_of(const struct run *r, const void *p)
 {
-	unsigned i = sizeclass_region(&arn_class[r->cls], (uintptr_t)p - r->base);
+	uintptr_t i = sizeclass_region(&arn_class[r->cls], (uintptr_t)p - r->base);
 
 	return i < r->nregions ? (int)i : -1;
 }

@@ -21,10 +21,10 @@
 
 #define RUN_PAGES_MAX(s) MAX(RUN_PAGES(s), MIN(RUN_BYTES_MAX(s), RUN_REGIONS_MAX *(s)) / PAGE_BYTES)
 
-#define ODD(s) ((uint32_t)(s) >> __builtin_ctz((uint32_t)(s)))
-/* Newton's steps double the right bits: 3 in o itself, then 6, 12, 24, 48. */
-#define STEP(o, x) ((uint32_t)((x) * (2u - (o) * (x))))
-#define INVERSE(o) STEP(o, STEP(o, STEP(o, STEP(o, o))))
+#define ODD(s) ((uintptr_t)(s) >> __builtin_ctz((uint32_t)(s)))
+/* Newton's steps double the right bits: 3 in o itself, then 6, 12, 24, 48, 96. */
+#define STEP(o, x) ((x) * (2u - (o) * (x)))
+#define INVERSE(o) STEP(o, STEP(o, STEP(o, STEP(o, STEP(o, o)))))
 
 #define CLASS(s)                                                                                   \
 	{                                                                                          \

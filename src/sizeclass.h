@@ -14,8 +14,8 @@
 
 /* What the run layer needs to know of a class. */
 struct sizeclass {
+	uintptr_t inverse;   /* of the odd part of size, modulo 2^(bits of a pointer) */
 	uint32_t size;       /* bytes of a region */
-	uint32_t inverse;    /* of the odd part of size, modulo 2^32 */
 	uint16_t run_pages;  /* pages of the first run: the fewest that lose at most an eighth */
 	uint16_t run_max;    /* pages of the largest run */
 	uint16_t cache_max;  /* pointers that a tcache bin may hold */
@@ -48,14 +48,12 @@ static inline unsigned sizeclass_of(size_t size)
 
 /* Index of the region that starts at OFFSET of a run, or a number above RUN_REGIONS_MAX when none
  * does: dividing exactly by size == odd << shift is multiplying by the inverse of odd and rotating
- * by shift, and for every other number the result is above (2^32 - 1) / size >= 2^17 - 1 (Granlund
+ * by shift, and for every other number the result is above UINTPTR_MAX / size >= 2^17 - 1 (Granlund
  * and Montgomery, PLDI 1994, section 9).  So one compare with the number of regions finds interior
- * pointers too. */
-static inline unsigned sizeclass_region(const struct sizeclass *c, size_t offset)
+ * pointers, and those of other runs, too. */
+static inline uintptr_t sizeclass_region(const struct sizeclass *c, uintptr_t offset)
 {
-	uint32_t q = (uint32_t)offset * c->inverse;
-
-	return q >> c->shift | q << (-c->shift & 31);
+	return bits_ror(offset * c->inverse, c->shift);
 }
 
 #endif

@@ -50,7 +50,7 @@ START_TEST(sizeclass_region_every_offset)
 		size_t size = arn_class[c].size;
 
 		for (size_t off = 0; off < 1 << 18; off++) {
-			unsigned region = sizeclass_region(&arn_class[c], off);
+			uintptr_t region = sizeclass_region(&arn_class[c], off);
 
 			if (off % size == 0)
 				REQUIRE(region == off / size);
