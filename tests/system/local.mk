@@ -4,7 +4,8 @@
 # minutes long; included by tests/local.mk after SYSTEM_TESTS, the quick ones.
 
 SYSTEM_TESTS += tests/system/crash-trial.sh
-EXTRA_DIST += tests/system/root tests/system/in-root tests/system/programs tests/system/boot
+EXTRA_DIST += tests/system/root tests/system/in-root tests/system/packages \
+	tests/system/programs tests/system/boot
 
 # A Debian root with the packages named in DEBS (or a staged tree), and the list of
 # programs in it.  Needs the network, 2 GB, 10 minutes.
@@ -14,7 +15,7 @@ check-system-programs:
 	cp $(srcdir)/tests/system/programs $(SYSTEM_ROOT)/usr/local/sbin/arena-programs
 	$(srcdir)/tests/system/in-root $(SYSTEM_ROOT) /usr/local/sbin/arena-programs
 
-# Seven boots in qemu.  20 minutes.
+# Eight boots in qemu.  20 minutes.
 check-system-boot:
 	test -d $(SYSTEM_ROOT) || $(srcdir)/tests/system/root $(SYSTEM_ROOT) $(DEBS)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -fno-builtin -shared -fPIC -DBROKEN=1 \
