@@ -20,7 +20,7 @@ else
 	LD_LIBRARY_PATH=$kept/node/usr/lib/$(gcc -print-multiarch)
 	export LD_LIBRARY_PATH
 fi
-packages libuv1 libcares2 libnghttp2-14 libicu72 libbrotli1
+packages libuv1 libc-ares2 libnghttp2-14 libicu72 libbrotli1
 "$node" --version >/dev/null 2>"$scratch/err" || skip_all "node does not start: $(head -1 "$scratch/err")"
 what="node $("$node" --version | tr -d v)"
 groups="arraybuffer buffer string-decoder stringbytes worker zlib vm- v8 gc heap crypto-hash wasm fs-read"

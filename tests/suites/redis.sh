@@ -8,12 +8,13 @@
 packages redis-server redis-tools tcl procps
 source_of redis "$(version_of redis-server)"
 what="redis $(redis-server --version | sed 's/.* v=\([0-9.]*\).*/\1/')"
-units="unit/type/string unit/type/incr unit/type/list-3 unit/type/set unit/type/zset unit/type/hash
-	unit/type/stream unit/expire unit/scan unit/scripting unit/multi unit/protocol unit/other unit/bitops
-	unit/sort unit/hyperloglog unit/geo unit/pubsub unit/lazyfree unit/querybuf integration/rdb
-	integration/aof integration/replication-2 integration/convert-zipmap-hash-on-load"
+units="unit/type/string unit/type/incr unit/type/set unit/type/hash unit/type/list unit/expire unit/scan
+	unit/scripting unit/multi unit/protocol unit/bitops unit/pubsub unit/lazyfree unit/querybuf
+	integration/rdb integration/aof"
 how="its Tcl suite, $(wc -w <<<"$units") units, with Debian's server"
-least=600
+least=500
+known="trim_on_SET_with_big_value"
+because="asserts jemalloc's size class of 40 KiB for 33000 bytes by malloc_usable_size(); ours is 48 KiB"
 ran="redis-check-rdb"	# what /usr/bin/redis-server points to
 
 # The suite takes the programs from src/ of its tree.
@@ -29,9 +30,10 @@ suite() {
 		single+=(--single "$u")
 	done
 	cd "$kept/redis" || return
-	timeout 1200 ./runtest --clients 2 --baseport 31000 --tags "-slow -needs:debug-not" --dont-clean \
+	timeout 3000 ./runtest --clients 2 --baseport 31000 --tags "-slow -needs:debug-not" --dont-clean \
 		--timeout 300 "${single[@]}" >"$scratch/run/out" 2>&1
-	echo "runtest:exit-$? pass" >&3
+	# 1: a test failed, which its own line says.
+	[ $? -le 1 ] && echo "runtest:ended pass" >&3
 	cat "$scratch/run/out"
 	sed -E 's/\x1b\[[0-9;]*m//g' "$scratch/run/out" |
 		sed -nE 's/^\[ok\]: (.*)$/\1\tpass/p; s/^\[err\]: (.*) in tests.*$/\1\tfail/p;
