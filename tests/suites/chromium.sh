@@ -12,6 +12,7 @@ what="chromium $(chromium --version --no-sandbox 2>/dev/null | sed 's/[^0-9]*\([
 how="headless: two screenshots and the document after its scripts; it keeps the malloc of its executable; ours serves what it starts"
 least=6
 exempt='^(chromium|chrome_crashpad_handler) (/.*/chrom[a-z_]*|/proc/self/exe) not-counted$'
+served=10
 ran=
 
 suite() {

@@ -6,6 +6,7 @@
 #   least  so many tests must pass without libarena, or nothing was tested
 #   known  optional: tests that must differ, and
 #   because  why
+#   served optional: so many processes at least must have been served
 #   ran    programs that must have run under libarena
 # defines suite(), which runs the tests and prints lines "NAME pass|fail|skip" on descriptor 3, and
 # calls compare.  Whatever else suite() prints is its log.
@@ -164,6 +165,8 @@ compare() {
 	grep -Ev "$exempt" "$scratch/witness.log" >"$scratch/witness.mine"
 	mv "$scratch/witness.mine" "$scratch/witness.log"
 	processes=$(wc -l <"$scratch/witness.log")
+	[ "$processes" -ge "${served:-1}" ]
+	row $? "at least ${served:-1} processes ran: $processes"
 	sed 's/ .*//' "$scratch/witness.log" | sort | uniq -c | sort -rn | head -5 |
 		awk '{ printf "# %d processes: %s\n", $1, $2 }'
 	# shellcheck disable=SC2086 # words
