@@ -49,8 +49,9 @@ need() {
 [ "$OVERRIDE" != no ] || skip_all "built with --disable-override"
 [ -e "$library" ] || { echo "Bail out! $library is not there"; exit 99; }
 library=$(realpath "$library")
-# Only ours has a counter to ask.
-case $library in */libarena*) counted=counted;; *) counted=not-counted;; esac
+# What the witness says of a process that was served.  Ours has a counter, which saw the block: where
+# malloc lies by dladdr says less, for a program without PIE gives the address of its own PLT.
+case $library in */libarena*) testimony=" counted$";; *) testimony=" $library not-counted$";; esac
 ${CC:-cc} -O1 -shared -fPIC -I"$here/../../include" -o "$scratch/witness.so" \
 	"$here/../lib/witness.c" || { echo "Bail out! the witness does not compile"; exit 99; }
 
@@ -69,7 +70,7 @@ proved() {
 		[ "$count" -gt 0 ]
 		row $? "$program ran under libarena ($count processes)"
 	done
-	! grep -vF " $library $counted" "$scratch/witness.log" | sed 's/^/# /' | grep .
+	! grep -v "$testimony" "$scratch/witness.log" | sed 's/^/# /' | grep .
 	row $? "$(basename "$library" | sed 's/\.so.*//') served each of $(wc -l <"$scratch/witness.log") processes"
 	! grep -s '^libarena: ' "$scratch/err"
 	row $? "and accused none"
