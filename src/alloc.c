@@ -389,6 +389,10 @@ static void request_change(void *p, size_t size)
 	}
 }
 
+/* Memory was short once, and a block that should shrink stayed as it was: its size says no more what
+ * was asked. */
+static bool some_too_large;
+
 /* A block of WISH, or at least SIZE bytes in ARENA (NULL: the thread's heap) with the contents of
  * P, which is freed. */
 static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, size_t wish)
@@ -400,8 +404,12 @@ static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, 
 		wish = size;
 	}
 	/* glibc never fails to shrink. */
-	if (unlikely(q == NULL))
-		return size <= old ? p : NULL;
+	if (unlikely(q == NULL)) {
+		if (size > old)
+			return NULL;
+		RELAXED_SET(some_too_large, true);
+		return p;
+	}
 	valgrind_resize(q, wish, size, wish);
 	if (live_recording() && wish > size)
 		request_change(q, size);
@@ -591,6 +599,8 @@ static bool size_fits(size_t usable, size_t size, size_t alignment)
 {
 	unsigned cls = bits_is_pow2(alignment) ? aligned_class(size == 0 ? 1 : size, alignment) : 0;
 
+	if (unlikely(RELAXED_GET(some_too_large)))
+		return size <= usable;
 	if (cls != 0)
 		return usable == arn_class[cls].size;
 	return size <= usable && usable - size <= usable / 4 + PAGE_BYTES;
