@@ -154,6 +154,17 @@ if core is not None:
         r = tool("core", scratch("other"))
         ok(r.returncode == 3 and text in r.stderr, f"{text} (byte {at}): a clear message", r.stderr)
 
+# Figures that do not fit: seen by fuzzing.  The largest change stands first, whatever it wraps to.
+documents = []
+for live in (0, 2**63 - 1):
+    documents.append(scratch(f"huge-{live}"))
+    json.dump({"schema": 1, "heap": {"live": live}, "process": {}, "kernel": {}, "resident": {},
+               "classes": [{"size": 32, "live": live and 5, "empty": 0},
+                           {"size": 1024, "live": live, "empty": 0}]}, open(documents[-1], "w"))
+r = tool("diff", *documents)
+first = [line.split()[0] for line in r.stdout.split("class", 1)[-1].splitlines()[1:2]]
+ok(r.returncode == 0 and first == ["1024"], "documents with figures that overflow", r.stdout + r.stderr)
+
 for path, name in (("/dev/null", "an empty file"), ("/bin/sh", "a program"), ("/nowhere", "no file"),
                    (os.path.abspath(__file__), "a text"), ("/", "a directory")):
     r = tool("core", path)

@@ -4,6 +4,7 @@
  * their live bytes changed.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ static void line(FILE *f, const char *name, int64_t a, int64_t b)
 	if (a == 0 && b == 0)
 		return;
 	fprintf(f, "  %-26s %10s %10s  %s%s\n", name, human(ta, (double)a), human(tb, (double)b),
-		b > a ? "+" : "", human(td, (double)(b - a)));
+		b > a ? "+" : "", human(td, (double)b - (double)a));
 }
 
 static bool is_ours(struct json_object *j)
@@ -51,14 +52,20 @@ static struct change *change_of(struct change *list, size_t *n, int64_t size)
 	return &list[(*n)++];
 }
 
-static int64_t moved(const struct change *c)
+/* Anybody may have written the documents: what they say may not fit into 64 bits. */
+static int64_t less(int64_t b, int64_t a)
 {
-	return llabs(c->live[1] - c->live[0]) * c->size;
+	return (int64_t)((uint64_t)b - (uint64_t)a);
+}
+
+static double moved(const struct change *c)
+{
+	return fabs(((double)c->live[1] - (double)c->live[0]) * (double)c->size);
 }
 
 static int by_moved(const void *a, const void *b)
 {
-	int64_t x = moved(a), y = moved(b);
+	double x = moved(a), y = moved(b);
 
 	return x < y ? 1 : x > y ? -1 : 0;
 }
@@ -83,13 +90,13 @@ static void classes(FILE *f, struct json_object *a, struct json_object *b)
 	for (size_t i = 0; i < n; i++) {
 		const struct change *c = &list[i];
 		char t[HUMAN_MAX];
-		int64_t d = c->live[1] - c->live[0];
+		int64_t d = less(c->live[1], c->live[0]);
 
 		if (d == 0 && c->empty[0] == c->empty[1])
 			continue;
 		fprintf(f, "  %6" PRId64 " %12" PRId64 " %12" PRId64 " %+12" PRId64 " %11s %+12" PRId64 "\n",
 			c->size, c->live[0], c->live[1], d, human(t, (double)d * (double)c->size),
-			c->empty[1] - c->empty[0]);
+			less(c->empty[1], c->empty[0]));
 	}
 	free(list);
 }

@@ -6,9 +6,18 @@
 
 #include "show.h"
 
+/* A damaged core may claim any figure: one that does not fit is the largest that does. */
+static int64_t whole(double value)
+{
+	const double limit = 0x1p63;
+
+	value += value < 0 ? -0.5 : 0.5;
+	return value >= limit ? INT64_MAX : value > -limit ? (int64_t)value : INT64_MIN;
+}
+
 static void number(struct json_object *j, const char *name, double value)
 {
-	json_object_object_add(j, name, json_object_new_int64((int64_t)(value + (value < 0 ? -0.5 : 0.5))));
+	json_object_object_add(j, name, json_object_new_int64(whole(value)));
 }
 
 static void text(struct json_object *j, const char *name, char *value)

@@ -114,7 +114,7 @@ static void walk_heap(struct walk *w, uint64_t addr, const struct heap *h)
 			n = 0;
 		}
 		if (h->bins[c].base != NULL && n >= 0)
-			walk_mark(w, (uintptr_t)(h->bins[c].base - 1),
+			walk_mark(w, (uintptr_t)h->bins[c].base - sizeof(void *),
 				  (h->bins[c].cap + 1u) * sizeof(void *));
 		s->cls[c].cached += (uint64_t)n;
 		row.cached += (uint64_t)n * w->size[c];
