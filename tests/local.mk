@@ -224,6 +224,12 @@ check_DATA = $(CRIMES) $(CRIMES_PREFIXED)
 TESTS += $(BUILD_TESTS) $(DEATH_TESTS) $(REAL_TESTS) $(COMPAT_TESTS) $(VALGRIND_TESTS)
 endif
 
+# ---- interleavings, made-up inputs, long loads -----------------------------------------------------
+
+include $(srcdir)/tests/model/local.mk
+include $(srcdir)/tests/fuzz/local.mk
+include $(srcdir)/tests/soak/local.mk
+
 # ---- what needs root, or longer: `make check-system` --------------------------------------------
 
 SYSTEM_TESTS = \
