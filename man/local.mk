@@ -8,6 +8,7 @@ MAN_PAGES = \
 	man/amalloc_stats.3 \
 	man/amalloc_usable_size.3 \
 	man/arena_create.3 \
+	man/arena.conf.5 \
 	man/libarena.7
 dist_man_MANS += $(MAN_PAGES)
 

@@ -193,6 +193,16 @@ static struct heap *heap_for(struct heap *h)
 	return h != NULL && arn_lock_soon(&h->lock) ? h : NULL;
 }
 
+/* A thread without a heap: its program was handed back to libc, or there is no memory. */
+static ARN_COLD void *libc_alloc(size_t size, size_t alignment)
+{
+	const struct foreign_calls *libc = arn_foreign_serving();
+
+	if (libc == NULL)
+		return no_memory();
+	return alignment <= QUANTUM ? libc->malloc(size) : libc->memalign(alignment, size);
+}
+
 void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 {
 	const size_t asked = size;
@@ -203,7 +213,7 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 		return no_memory();
 	h = heap_for(h);
 	if (unlikely(h == NULL))
-		return no_memory();
+		return libc_alloc(size, alignment);
 	if (unlikely(size == 0))
 		size = 1;
 	cls = aligned_class(size, alignment);
@@ -224,6 +234,7 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 ARN_SLOW void *arn_malloc_slow(size_t size)
 {
 	struct heap *h = arn_heap;
+	const struct foreign_calls *libc;
 
 	/* Nearly always: an empty bin of a thread's own heap. */
 	if (likely(size - 1 < SMALL_MAX && h->kind == HEAP_THREAD && arn_locks_mine == 0) &&
@@ -235,6 +246,9 @@ ARN_SLOW void *arn_malloc_slow(size_t size)
 			return p;
 		}
 	}
+	libc = arn_foreign_serving();
+	if (libc != NULL)
+		return libc->malloc(size);
 	return arn_alloc_in(NULL, size, QUANTUM);
 }
 
@@ -246,6 +260,8 @@ static void *large_calloc(struct heap *h, size_t n)
 	if (n > PTRDIFF_MAX - QUANTUM)
 		return no_memory();
 	h = heap_for(h);
+	if (unlikely(h == NULL) && arn_foreign_serving() != NULL)
+		return arn_foreign_serving()->calloc(1, n);
 	p = h != NULL ? large_malloc(h, n, QUANTUM, n, true) : NULL;
 	if (unlikely(p == NULL))
 		return no_memory();
@@ -606,16 +622,22 @@ static bool size_fits(size_t usable, size_t size, size_t alignment)
 	return size <= usable && usable - size <= usable / 4 + PAGE_BYTES;
 }
 
+/* Of a block that is not ours nothing is known; arn_free_slow() sees whether it may be. */
+static bool is_ours(const void *p)
+{
+	return pagemap_info(pagemap_now(), p) != 0;
+}
+
 void arn_free_sized(void *p, size_t size)
 {
-	if (p != NULL && !size_fits(usable_size(p), size, QUANTUM))
+	if (is_ours(p) && !size_fits(usable_size(p), size, QUANTUM))
 		arn_crime(CRIME_WRONG_SIZE, p);
 	tcache_free(p);
 }
 
 void arn_free_aligned_sized(void *p, size_t alignment, size_t size)
 {
-	if (p != NULL && !size_fits(usable_size(p), size, alignment))
+	if (is_ours(p) && !size_fits(usable_size(p), size, alignment))
 		arn_crime(CRIME_WRONG_SIZE, p);
 	tcache_free(p);
 }
@@ -670,8 +692,10 @@ int arn_mallopt(int param, int value)
 	if (param == OPT_MXFAST && (value < 0 || value > (int)(80 * sizeof(size_t) / 4)))
 		return 0;
 	/* The bytes of free memory that may stay: here, the fixed part of the dirty bound. */
-	if (param == OPT_TRIM_THRESHOLD)
+	if (param == OPT_TRIM_THRESHOLD) {
 		RELAXED_SET(arn_options.dirty_kib,
 			    value < 0 ? SIZE_MAX / KIB / 2 : (size_t)value / KIB);
+		arn_option_sources[OPTION_dirty_kib].origin = ORIGIN_MALLOPT;
+	}
 	return 1;
 }

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "init.h"
 #include "lock.h"
 #include "os.h"
 #include "override.h"
@@ -133,7 +134,8 @@ ARN_EXPORT void *dlopen(const char *file, int mode)
 
 	if (real == NULL)
 		real = (void *(*)(const char *, int))dlsym(RTLD_NEXT, "dlopen");
-	if (unlikely(mode & RTLD_DEEPBIND)) {
+	/* In a program that was handed back, all of us is libc's malloc anyway. */
+	if (unlikely(mode & RTLD_DEEPBIND) && arn_serves()) {
 		lock_take(&patch_lock);
 		if (state == UNTRIED)
 			state = patch() ? PATCHED : REFUSED;

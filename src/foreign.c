@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * foreign.c - passing pointers of libc's malloc on to it, once somebody has said that it is in
+ * foreign.c - passing pointers and calls on to libc's malloc, once somebody has said that it is in
  * play.  Layer api.
  */
 #include "foreign.h"
 
-static const struct foreign_calls *_Atomic calls;
+static const struct foreign_calls *_Atomic calls, *_Atomic serving;
 
-void arn_foreign_allow(const struct foreign_calls *c)
+void arn_foreign_allow(const struct foreign_calls *c, bool serves)
 {
 	/* Release pairs with the acquire loads below: the table is whole. */
 	atomic_store_explicit(&calls, c, memory_order_release);
+	atomic_store_explicit(&serving, serves ? c : NULL, memory_order_release);
+}
+
+const struct foreign_calls *arn_foreign_serving(void)
+{
+	return atomic_load_explicit(&serving, memory_order_acquire);
 }
 
 bool arn_foreign_free(void *p)

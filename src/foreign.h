@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * foreign.h - pointers that are not ours.  Layer api.
+ * foreign.h - pointers that are not ours, and programs that are not.  Layer api.
  *
- * They belong to libc's malloc only where that is known to be in play, which is when somebody was
- * handed its functions: a library opened with RTLD_DEEPBIND, or a program handed back by policy.
- * In every other case, and always in the prefixed library, a foreign pointer is a crime.
+ * A pointer belongs to libc's malloc only where that is in play, which is when the policy has handed
+ * the program back to it (init.c).  In every other case, and always in the prefixed library, a
+ * foreign pointer is a crime.
  */
 #ifndef ARN_FOREIGN_H
 #define ARN_FOREIGN_H
@@ -12,13 +12,24 @@
 #include "compiler.h"
 
 struct foreign_calls {
+	void *(*malloc)(size_t);
+	void *(*calloc)(size_t, size_t);
+	void *(*memalign)(size_t, size_t);
 	void (*free)(void *);
 	void *(*realloc)(void *, size_t);
 	size_t (*usable_size)(void *);
 };
 
-/* From now on pointers that are not ours go to C's functions. */
-void arn_foreign_allow(const struct foreign_calls *c);
+/* libc's, or NULL: there are none to be had.  handback.c has those of libarena, nohandback.c says
+ * that the prefixed library and the core do not replace libc's malloc in the first place. */
+const struct foreign_calls *arn_foreign_libc(void);
+extern const bool arn_foreign_replaces ARN_HIDDEN;
+
+/* From now on pointers that are not ours go to C's functions, and while SERVES all new blocks come
+ * from there. */
+void arn_foreign_allow(const struct foreign_calls *c, bool serves);
+/* C while it serves, else NULL. */
+const struct foreign_calls *arn_foreign_serving(void);
 
 /* Each returns false when libc's malloc is not in play. */
 bool arn_foreign_free(void *p);

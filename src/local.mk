@@ -11,10 +11,10 @@ CORE_FILES = \
 	src/run.c src/live.c \
 	src/heap.c src/remote.c \
 	src/tcache.c src/thread.c \
-	src/foreign.c src/alloc.c src/fork.c src/stats.c src/root.c src/init.c src/api.c
+	src/policy.c src/foreign.c src/alloc.c src/fork.c src/stats.c src/root.c src/init.c src/api.c
 
 # Only in libarena.
-OVERRIDE_FILES = src/override.c src/cxx.c src/deepbind.c
+OVERRIDE_FILES = src/override.c src/cxx.c src/deepbind.c src/handback.c
 
 HEADER_FILES = \
 	src/compiler.h src/valgrind.h src/bits.h src/tuning.h src/sizeclass.h src/options.def \
@@ -23,7 +23,11 @@ HEADER_FILES = \
 	src/run_ops.h src/live.h \
 	src/heap.h \
 	src/tcache_inl.h src/tcache.h \
-	src/foreign.h src/alloc.h src/fork.h src/stats.h src/root.h src/override.h
+	src/policy.h src/foreign.h src/alloc.h src/fork.h src/stats.h src/root.h src/override.h
+
+# Where policy.c looks.  No variable of the environment may say that: programs that gain privileges
+# read it too.
+CONF_CFLAGS = -DARN_CONF='"$(sysconfdir)/arena.conf"'
 
 arenaincludedir = $(includedir)/arena
 arenainclude_HEADERS = include/arena/amalloc.h
@@ -40,8 +44,8 @@ LIBRARY_VERSION = -version-info 0:0:0
 # Each library lists the core anew: from a convenience library libtool would put
 # position-independent objects into the .a files, and cxx.c differs there.
 lib_LTLIBRARIES += libarena-prefixed.la
-libarena_prefixed_la_SOURCES = $(CORE_FILES) $(HEADER_FILES)
-libarena_prefixed_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS)
+libarena_prefixed_la_SOURCES = src/nohandback.c $(CORE_FILES) $(HEADER_FILES)
+libarena_prefixed_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) $(CONF_CFLAGS)
 libarena_prefixed_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) \
 	-Wl,--version-script=$(srcdir)/src/prefixed.map
 EXTRA_libarena_prefixed_la_DEPENDENCIES = $(srcdir)/src/prefixed.map
@@ -50,7 +54,7 @@ if OVERRIDE
 # -fexceptions: operator new lets the exception of the program's own operator new pass.
 lib_LTLIBRARIES += libarena.la
 libarena_la_SOURCES = $(OVERRIDE_FILES) $(CORE_FILES) $(HEADER_FILES)
-libarena_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) -fexceptions
+libarena_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) $(CONF_CFLAGS) -fexceptions
 libarena_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) \
 	-Wl,--version-script=$(srcdir)/src/arena.map
 EXTRA_libarena_la_DEPENDENCIES = $(srcdir)/src/arena.map
@@ -58,7 +62,7 @@ endif
 
 # The core with all its names visible, for the unit tests.
 check_LTLIBRARIES += libcore.la
-libcore_la_SOURCES = $(CORE_FILES) $(HEADER_FILES)
-libcore_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS)
+libcore_la_SOURCES = src/nohandback.c $(CORE_FILES) $(HEADER_FILES)
+libcore_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) $(CONF_CFLAGS)
 
 EXTRA_DIST += src/arena.map src/prefixed.map src/LAYERS src/README.md

@@ -12,15 +12,15 @@ struct options arn_options = {
 #undef OPTION
 };
 
+struct option_source arn_option_sources[OPTION_COUNT];
+
 struct row {
 	char name[16];
 	size_t lowest, highest;
-	size_t offset;
 };
 
 static const struct row rows[] = {
-#define OPTION(name, value, lowest, highest, what)                                                 \
-	{#name, (lowest), (highest), offsetof(struct options, name)},
+#define OPTION(name, value, lowest, highest, what) {#name, (lowest), (highest)},
 #include "options.def"
 #undef OPTION
 };
@@ -34,17 +34,21 @@ static size_t text_len(const char *s, char stop1, char stop2)
 	return n;
 }
 
-static const struct row *find(const char *s, size_t n)
+static bool is_word(const char *s, size_t n, const char *word)
 {
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		size_t k = 0;
+	size_t k = 0;
 
-		while (k < n && rows[i].name[k] == s[k])
-			k++;
-		if (k == n && rows[i].name[k] == '\0')
-			return &rows[i];
-	}
-	return NULL;
+	while (k < n && word[k] == s[k])
+		k++;
+	return k == n && word[k] == '\0';
+}
+
+int arn_options_find(const char *name, size_t n)
+{
+	for (int i = 0; i < OPTION_COUNT; i++)
+		if (is_word(name, n, rows[i].name))
+			return i;
+	return -1;
 }
 
 static bool number(const char *s, size_t n, uint64_t *out)
@@ -62,19 +66,42 @@ static bool number(const char *s, size_t n, uint64_t *out)
 	return true;
 }
 
+bool arn_options_value(int id, const char *text, size_t n, size_t *value)
+{
+	const struct row *r = &rows[id];
+	uint64_t x;
+
+	if (r->highest <= 2 && is_word(text, n, "yes"))
+		x = 1;
+	else if (r->highest <= 2 && is_word(text, n, "no"))
+		x = 0;
+	else if (!number(text, n, &x))
+		return false;
+	if (x < r->lowest || x > r->highest)
+		return false;
+	*value = (size_t)x;
+	return true;
+}
+
+void arn_options_set(int id, size_t value, const struct option_source *from)
+{
+	((size_t *)&arn_options)[id] = value;
+	arn_option_sources[id] = *from;
+}
+_Static_assert(sizeof(struct options) == OPTION_COUNT * sizeof(size_t), "an array of values");
+
 static bool parse_row(const char *s, size_t n)
 {
-	size_t name_n = text_len(s, ':', ',');
-	const struct row *r;
-	uint64_t value;
+	static const struct option_source environment = {.origin = ORIGIN_ENVIRONMENT};
+	size_t name_n = text_len(s, ':', ','), value;
+	int id;
 
 	if (name_n >= n || s[name_n] != ':')
 		return false;
-	r = find(s, name_n);
-	if (r == NULL || !number(s + name_n + 1, n - name_n - 1, &value) || value < r->lowest ||
-	    value > r->highest)
+	id = arn_options_find(s, name_n);
+	if (id < 0 || !arn_options_value(id, s + name_n + 1, n - name_n - 1, &value))
 		return false;
-	*(size_t *)((char *)&arn_options + r->offset) = (size_t)value;
+	arn_options_set(id, value, &environment);
 	return true;
 }
 

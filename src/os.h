@@ -4,8 +4,8 @@
  *
  * All sizes and addresses are multiples of arn_os_page_bytes().  Nothing here logs, takes a lock,
  * touches errno or calls malloc; all of it may be called in a signal handler.  Memory from
- * arn_os_map() is zero.  The system calls are mmap, munmap, mremap, madvise, futex, and, on the way
- * to abort, write: the list in SECURITY.md.
+ * arn_os_map() is zero.  The system calls are mmap, munmap, mremap, madvise, futex, on the way to
+ * abort write, and at the start those that read the configuration: the list in SECURITY.md.
  */
 #ifndef ARN_OS_H
 #define ARN_OS_H
@@ -17,6 +17,27 @@ size_t arn_os_page_bytes(void);
 /* True in a set-user-id program and the like (AT_SECURE): the environment is not to be trusted. */
 bool arn_os_is_secure(void);
 void arn_os_init(void);
+
+/* ---- for reading the configuration, before there is a heap; errors are -errno ---------------- */
+
+/* DIR is a descriptor, or OS_CWD.  Opens to read; waits for nobody, also at the end of a pipe. */
+#define OS_CWD (-100)
+int arn_os_open(int dir, const char *path);
+void arn_os_close(int fd);
+/* Bytes read, 0 at the end. */
+long arn_os_read(int fd, void *buf, size_t n);
+/* Entries of a directory in the kernel's form, 0 at the end. */
+long arn_os_list(int fd, void *buf, size_t n);
+/* Bytes of a link's target, without a NUL. */
+long arn_os_readlink(const char *path, char *buf, size_t n);
+struct os_file {
+	uint32_t uid, mode;
+	bool regular;
+};
+bool arn_os_stat(int fd, struct os_file *f);
+/* The real user, and the path that execve was given (perhaps NULL), both from the kernel. */
+uint32_t arn_os_uid(void);
+const char *arn_os_execfn(void);
 
 /* Fresh zeroed private memory near HINT (a wish; NULL: anywhere), or NULL. */
 void *arn_os_map(void *hint, size_t n);

@@ -9,8 +9,10 @@
 #include "os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@ static size_t page_bytes = 4096;
 static _Atomic bool purge_refused, huge_refused, remap_refused;
 
 #if defined(__x86_64__) && !defined(__ILP32__)
+#define RAW_CALLS 1
 static long sys6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	register long r10 __asm__("r10") = d;
@@ -38,6 +41,7 @@ static long sys6(long nr, long a, long b, long c, long d, long e, long f)
 	return ret;
 }
 #elif defined(__aarch64__)
+#define RAW_CALLS 1
 static long sys6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	register long x8 __asm__("x8") = nr;
@@ -55,6 +59,7 @@ static long sys6(long nr, long a, long b, long c, long d, long e, long f)
 	return x0;
 }
 #else
+#define RAW_CALLS 0
 static long sys6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	int kept = errno;
@@ -104,6 +109,69 @@ void arn_os_init(void)
 bool arn_os_is_secure(void)
 {
 	return getauxval(AT_SECURE) != 0;
+}
+
+uint32_t arn_os_uid(void)
+{
+	return (uint32_t)getauxval(AT_UID);
+}
+
+const char *arn_os_execfn(void)
+{
+	return (const char *)getauxval(AT_EXECFN);
+}
+
+/* ---- files: only calls that the loader makes too, and reading of directories and links -------- */
+
+int arn_os_open(int dir, const char *path)
+{
+	const long flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+
+	_Static_assert(OS_CWD == AT_FDCWD, "the kernel's number");
+	return (int)sys6(SYS_openat, dir, (long)path, flags, 0, 0, 0);
+}
+
+void arn_os_close(int fd)
+{
+	sys6(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+long arn_os_read(int fd, void *buf, size_t n)
+{
+	long ret;
+
+	do
+		ret = sys6(SYS_read, fd, (long)buf, (long)n, 0, 0, 0);
+	while (ret == -EINTR);
+	return ret;
+}
+
+long arn_os_list(int fd, void *buf, size_t n)
+{
+	return sys6(SYS_getdents64, fd, (long)buf, (long)n, 0, 0, 0);
+}
+
+long arn_os_readlink(const char *path, char *buf, size_t n)
+{
+	return sys6(SYS_readlinkat, AT_FDCWD, (long)path, (long)buf, (long)n, 0, 0);
+}
+
+bool arn_os_stat(int fd, struct os_file *f)
+{
+	struct stat st;
+#if RAW_CALLS
+	/* Here libc's struct is the kernel's. */
+	bool ok = !is_error(sys6(SYS_newfstatat, fd, (long)"", (long)&st, AT_EMPTY_PATH, 0, 0));
+#else
+	int kept = errno;
+	bool ok = fstat(fd, &st) == 0;
+
+	errno = kept;
+#endif
+	if (ok)
+		*f = (struct os_file){
+			.uid = st.st_uid, .mode = st.st_mode, .regular = S_ISREG(st.st_mode)};
+	return ok;
 }
 
 size_t arn_os_page_bytes(void)

@@ -61,9 +61,23 @@ ARN_EXPORT void *realloc(void *p, size_t size)
 	return arn_realloc(p, size);
 }
 
+/* As libc's does, it calls the program's realloc, which is another one in a program that brings a
+ * malloc of its own but no reallocarray (browsers do). */
 ARN_EXPORT void *reallocarray(void *p, size_t nmemb, size_t size)
 {
-	return arn_reallocarray(p, nmemb, size);
+	static void *(*_Atomic first)(void *, size_t);
+	void *(*f)(void *, size_t) = atomic_load_explicit(&first, memory_order_relaxed);
+	size_t n;
+
+	if (unlikely(f == NULL)) {
+		f = (void *(*)(void *, size_t))arn_first_function("realloc");
+		f = f != NULL ? f : realloc;
+		atomic_store_explicit(&first, f, memory_order_relaxed);
+	}
+	if (!__builtin_mul_overflow(nmemb, size, &n))
+		return f(p, n);
+	errno = ENOMEM;
+	return NULL;
 }
 
 ARN_EXPORT void *memalign(size_t alignment, size_t size)
@@ -111,31 +125,49 @@ ARN_EXPORT size_t malloc_usable_size(void *p)
 	return arn_usable_size(p);
 }
 
+/* What is asked about the whole heap goes to libc in a program that was handed back: there is no
+ * block to tell whose it is. */
+
 ARN_EXPORT int malloc_trim(size_t pad)
 {
-	return arn_trim(pad);
+	int (*libc)(size_t) = (int (*)(size_t))arn_libc_function("malloc_trim");
+
+	return unlikely(libc != NULL) ? libc(pad) : arn_trim(pad);
 }
 
 ARN_EXPORT void malloc_stats(void)
 {
-	arn_stats_print();
+	void (*libc)(void) = (void (*)(void))arn_libc_function("malloc_stats");
+
+	if (unlikely(libc != NULL))
+		libc();
+	else
+		arn_stats_print();
 }
 
 ARN_EXPORT int malloc_info(int options, FILE *stream)
 {
-	return arn_info(options, stream);
+	int (*libc)(int, FILE *) = (int (*)(int, FILE *))arn_libc_function("malloc_info");
+
+	return unlikely(libc != NULL) ? libc(options, stream) : arn_info(options, stream);
 }
 
 /* The same layout as glibc's struct mallinfo2. */
 ARN_EXPORT struct amallinfo mallinfo2(void)
 {
-	return arn_mallinfo2();
+	struct amallinfo (*libc)(void) = (struct amallinfo(*)(void))arn_libc_function("mallinfo2");
+
+	return unlikely(libc != NULL) ? libc() : arn_mallinfo2();
 }
 
 ARN_EXPORT struct mallinfo mallinfo(void)
 {
-	struct amallinfo m = arn_mallinfo2();
+	struct mallinfo (*libc)(void) = (struct mallinfo(*)(void))arn_libc_function("mallinfo");
+	struct amallinfo m;
 
+	if (unlikely(libc != NULL))
+		return libc();
+	m = arn_mallinfo2();
 	return (struct mallinfo){
 		.arena = (int)m.arena,
 		.ordblks = (int)m.ordblks,
@@ -149,7 +181,9 @@ ARN_EXPORT struct mallinfo mallinfo(void)
 
 ARN_EXPORT int mallopt(int param, int value)
 {
-	return arn_mallopt(param, value);
+	int (*libc)(int, int) = (int (*)(int, int))arn_libc_function("mallopt");
+
+	return unlikely(libc != NULL) ? libc(param, value) : arn_mallopt(param, value);
 }
 
 #define ROW(name)                                                                                  \

@@ -39,6 +39,7 @@ const struct arn_root arn_root __attribute__((used)) = {
 	.live_rows = arn_live_rows,
 	.live_nrows = LIVE_ROWS,
 	.window_lead = WINDOW_LEAD,
+	.policy = &arn_policy,
 };
 
 /* namesz, descsz, type, "libarena" padded to 12, the distance: on 32 bits the root lies above. */

@@ -23,6 +23,7 @@
 #include "options.h"
 #include "pagemap.h"
 #include "pages.h"
+#include "policy.h"
 
 #define ARN_ROOT_MAGIC   0x616e6572616c6c61ull /* "allarena" in memory on little-endian machines */
 #define ARN_ROOT_VERSION 3
@@ -41,7 +42,8 @@
 			  offsetof(struct heap, bins), offsetof(struct bin, out),                  \
 			  offsetof(struct bin, base)),                                             \
 		 offsetof(struct chunk, used), offsetof(struct pages_state, nhuge),                \
-		 sizeof(struct sizeclass), offsetof(struct heap, all_next))
+		 sizeof(struct sizeclass) + sizeof(struct arn_policy),                              \
+		 offsetof(struct heap, all_next))
 #define ARN_NOTE_TYPE 1
 
 struct arn_root {
@@ -68,6 +70,7 @@ struct arn_root {
 	const struct live_row *live_rows;      /* what is recorded of requests */
 	uint32_t live_nrows;                   /* classes, large, huge */
 	uint32_t window_lead;                  /* bytes at the start of a window of the page map */
+	const struct arn_policy *policy;
 };
 extern const struct arn_root arn_root;
 

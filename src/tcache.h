@@ -8,7 +8,8 @@
 #include "heap.h"
 
 /* The calling thread's heap, adopted from the waiting queue or new; a shared heap after the thread
- * has ended its own, or when no heap can be had; NULL only out of memory. */
+ * has ended its own, or when no heap can be had; NULL only out of memory, and in a program that was
+ * handed back to libc's malloc. */
 struct heap *arn_thread_heap_slow(void);
 
 /* The shared heap of those who may not have a thread's, or NULL. */

@@ -140,7 +140,7 @@ ARN_SLOW struct heap *arn_thread_heap_slow(void)
 
 	if (h->kind != HEAP_NONE)
 		return h;
-	if (!arn_boot())
+	if (!arn_serves() || !arn_boot())
 		return NULL;
 	arn_lock_watch_check();
 	h = adopt();

@@ -211,6 +211,7 @@ EXTRA_DIST += $(REAL_TESTS) tests/real/lib.sh tests/lib/witness.c tests/compat \
 	$(VALGRIND_TESTS) tests/valgrind/blocks.c
 
 include $(srcdir)/tests/stats/local.mk
+include $(srcdir)/tests/policy/local.mk
 
 # Enough to see that the tarball is whole: every test is compiled anyway.
 DIST_TESTS = $(UNIT_TESTS) $(BUILD_TESTS) $(MAN_TESTS)

@@ -33,6 +33,8 @@ tools_alloc_stats_alloc_stats_SOURCES = \
 	tools/alloc-stats/trim.h \
 	tools/alloc-stats/trim.c \
 	tools/alloc-stats/now.c \
+	tools/alloc-stats/configuration.h \
+	tools/alloc-stats/config.c \
 	tools/alloc-stats/plot.c \
 	tools/alloc-stats/run.h \
 	tools/alloc-stats/run.c \

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "configuration.h"
 #include "run.h"
 #include "show.h"
 #include "top.h"
@@ -22,7 +23,7 @@
 #define TRIM_SECONDS 5.0
 
 struct settings {
-	bool json, openmetrics, children, batch, trim, now, exact;
+	bool json, openmetrics, children, batch, trim, now, exact, config;
 	const char *output, *library, *plot;
 	double interval;      /* --watch, top; 0: not given */
 	uint64_t count;
@@ -31,7 +32,7 @@ struct settings {
 
 enum {
 	OPT_JSON = 256, OPT_OPENMETRICS, OPT_LIBRARY, OPT_CHILDREN, OPT_WATCH, OPT_TRIM, OPT_NOW,
-	OPT_PLOT, OPT_EXACT,
+	OPT_PLOT, OPT_EXACT, OPT_CONFIG,
 };
 
 static const struct option long_options[] = {
@@ -41,6 +42,7 @@ static const struct option long_options[] = {
 	{"count", required_argument, NULL, 'n'},
 	{"trim", no_argument, NULL, OPT_TRIM},
 	{"now", no_argument, NULL, OPT_NOW},
+	{"config", no_argument, NULL, OPT_CONFIG},
 	{"library", required_argument, NULL, OPT_LIBRARY},
 	{"children", no_argument, NULL, OPT_CHILDREN},
 	{"exact", no_argument, NULL, OPT_EXACT},
@@ -58,6 +60,7 @@ static const char usage_text[] =
 	"usage: alloc-stats [--json | --openmetrics] [-o FILE] PID\n"
 	"       alloc-stats --watch SECONDS [-n COUNT] [--json] PID\n"
 	"       alloc-stats --trim [--now] PID\n"
+	"       alloc-stats --config PID\n"
 	"       alloc-stats --openmetrics [-o FILE]\n"
 	"       alloc-stats [--json] [-o FILE] core FILE\n"
 	"       alloc-stats top [-b] [-d SECONDS] [-n COUNT] [-s resident|waste|growth|live]\n"
@@ -191,6 +194,10 @@ static int do_one(const struct settings *o, const char *pid, const char *core)
 	char *part;
 	FILE *f = output_open(o, stdout, &part);
 
+	for (unsigned i = 0; i < s->nroots; i++)
+		if (config_handed_back(t, &s->roots[i]))
+			warning("%s [%d] was handed back to the C library's malloc, of which nothing "
+				"is seen here (--config says why)", t->command, t->pid);
 	show(o, f, s);
 	output_close(o, f, part);
 	snapshot_free(s);
@@ -258,6 +265,15 @@ static int do_trim(const struct settings *o, const char *pid)
 		free(why);
 	}
 	snapshot_free(s);
+	target_close(t);
+	return status;
+}
+
+static int do_config(const char *pid)
+{
+	struct target *t = open_target(pid, NULL);
+	int status = config_show(stdout, t);
+
 	target_close(t);
 	return status;
 }
@@ -376,6 +392,9 @@ static void parse_option(struct settings *o, int c)
 	case OPT_NOW:
 		o->trim = o->now = true;
 		break;
+	case OPT_CONFIG:
+		o->config = true;
+		break;
 	case OPT_LIBRARY:
 		o->library = optarg;
 		break;
@@ -458,6 +477,8 @@ int main(int argc, char **argv)
 		return do_one(&o, NULL, word[1]);
 	if (n != 1)
 		usage();
+	if (o.config)
+		return do_config(word[0]);
 	if (o.trim)
 		return do_trim(&o, word[0]);
 	if (o.interval > 0)

@@ -27,7 +27,7 @@ _alloc_stats()
 		;;
 	esac
 	if [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '--json --openmetrics --watch --count --trim --now
+		mapfile -t COMPREPLY < <(compgen -W '--json --openmetrics --watch --count --trim --now --config
 			--library --children --exact --plot --output --batch --sort --delay --help --version --' \
 			-- "$cur")
 	elif [[ " ${words[*]} " == *' diff '* ]]; then
