@@ -38,7 +38,7 @@ static bool is_word(const char *s, size_t n, const char *word)
 {
 	size_t k = 0;
 
-	while (k < n && word[k] == s[k])
+	while (k < n && word[k] != '\0' && word[k] == s[k])
 		k++;
 	return k == n && word[k] == '\0';
 }

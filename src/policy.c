@@ -28,13 +28,20 @@
 #define CGROUP_BYTES 512
 
 /* Arrays, which no linker merges with other strings: a test changes them in a copy of the library,
- * so that the library itself needs no other way to be told its files. */
-static const char conf[] = ARN_CONF, conf_d[] = ARN_CONF ".d", suffix[] = ".conf";
+ * so that the library itself needs no other way to be told its files.  The pointer beside them
+ * brings them into a page that the loader has written to; of constants alone, the kernel's
+ * reading of the name would be the first touch, a page fault in every process. */
+static const struct {
+	const struct option_source *sources;
+	char conf[sizeof ARN_CONF], conf_d[sizeof ARN_CONF ".d"];
+} files = {arn_option_sources, ARN_CONF, ARN_CONF ".d"};
+
+static const char suffix[] = ".conf";
 
 /* In .data, whose page is touched anyway, not in .bss. */
 struct arn_policy arn_policy = {
 	.error = 1,
-	.path = conf,
+	.path = files.conf,
 	.sources = arn_option_sources,
 	.noptions = OPTION_COUNT,
 };
@@ -85,7 +92,7 @@ static bool is_word(struct text t, const char *word)
 {
 	size_t i = 0;
 
-	while (i < t.n && word[i] == t.s[i])
+	while (i < t.n && word[i] != '\0' && word[i] == t.s[i])
 		i++;
 	return i == t.n && word[i] == '\0';
 }
@@ -330,9 +337,10 @@ static bool take_condition(struct text *t, struct text *name, struct text *value
 /* "[exe=/usr/bin/x uid=1000]": all must hold; "[]" is for every program again. */
 static void read_header(struct file *f, struct text line)
 {
-	struct text rest = trim((struct text){line.s + 1, line.n - 2}), name, value;
-	bool ok = line.s[line.n - 1] == ']' && line.n >= 2, all = true;
+	bool ok = line.n >= 2 && line.s[line.n - 1] == ']', all = true;
+	struct text rest = {line.s + 1, ok ? line.n - 2 : 0}, name, value;
 
+	rest = trim(rest);
 	while (ok && rest.n > 0) {
 		ok = take_condition(&rest, &name, &value);
 		if (ok)
@@ -556,7 +564,7 @@ static ARN_SLOW void read_directory(struct facts *facts)
 {
 	struct file f = {.facts = facts, .source = {.origin = ORIGIN_CONF}};
 	struct names names;
-	int dir = arn_os_open(OS_CWD, conf_d);
+	int dir = arn_os_open(OS_CWD, files.conf_d);
 
 	if (dir < 0)
 		return;
@@ -590,7 +598,7 @@ static ARN_SLOW void read_all(int fd)
 
 void arn_policy_read(void)
 {
-	int fd = arn_os_open(OS_CWD, conf);
+	int fd = arn_os_open(OS_CWD, files.conf);
 
 	/* Not there, or not for us to read (a confined program): the defaults. */
 	arn_policy.error = fd < 0 ? fd : 0;
