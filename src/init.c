@@ -34,7 +34,8 @@ static struct {
 	_Atomic uint32_t service; /* arn_policy.service, for arn_serves() */
 	bool environment_unread;
 	_Atomic bool booted;
-} start = {.environment_unread = true};
+	char variable[16]; /* here, since no process need touch our constants before it allocates */
+} start = {.environment_unread = true, .variable = "ARENA_OPTIONS"};
 
 bool arn_boot(void)
 {
@@ -73,7 +74,7 @@ static const char *env_value(char **envp, const char *name)
  * constructor asks again. */
 static void read_environment(void)
 {
-	const char *text = arn_os_is_secure() ? NULL : env_value(environ, "ARENA_OPTIONS");
+	const char *text = arn_os_is_secure() ? NULL : env_value(environ, start.variable);
 
 	start.environment_unread = environ == NULL;
 	if (text != NULL)
