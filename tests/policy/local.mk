@@ -6,7 +6,7 @@ POLICY_TESTS = \
 	tests/policy/conf.py \
 	tests/policy/handback.py
 EXTRA_DIST += $(POLICY_TESTS) tests/policy/patched.py tests/policy/family.c \
-	tests/policy/brought.c
+	tests/policy/brought.c tests/fuzz/policy.c tests/fuzz/policy.dict
 if ALLOC_STATS
 TESTS += $(POLICY_TESTS)
 endif
