@@ -20,10 +20,9 @@ struct foreign_calls {
 	size_t (*usable_size)(void *);
 };
 
-/* libc's, or NULL: there are none to be had.  handback.c has those of libarena, nohandback.c says
- * that the prefixed library and the core do not replace libc's malloc in the first place. */
-const struct foreign_calls *arn_foreign_libc(void);
-extern const bool arn_foreign_replaces ARN_HIDDEN;
+/* False: libc's malloc is not replaced here (the prefixed library, the core alone).  True, and what
+ * it replaces, or NULL when there is nothing behind it: handback.c, in libarena. */
+bool arn_foreign_replaced(const struct foreign_calls **libc);
 
 /* From now on pointers that are not ours go to C's functions, and while SERVES all new blocks come
  * from there. */

@@ -16,8 +16,6 @@
 #include "init.h"
 #include "override.h"
 
-const bool arn_foreign_replaces = true;
-
 #ifdef PIC
 #define LIBC(name) __asm__("__libc_" name) __attribute__((weak))
 extern void *libc_malloc(size_t size) LIBC("malloc");
@@ -60,7 +58,7 @@ static const struct foreign_calls libc = {
 	.usable_size = usable_size,
 };
 
-const struct foreign_calls *arn_foreign_libc(void)
+static const struct foreign_calls *find(void)
 {
 	static struct foreign_calls other = {.usable_size = usable_size};
 	void *next = dlsym(RTLD_NEXT, "malloc");
@@ -77,6 +75,12 @@ const struct foreign_calls *arn_foreign_libc(void)
 		       ? &other
 		       : NULL;
 }
+
+bool arn_foreign_replaced(const struct foreign_calls **out)
+{
+	*out = find();
+	return true;
+}
 #else
 void *arn_libc_function(const char *name)
 {
@@ -90,8 +94,9 @@ void *arn_first_function(const char *name)
 	return NULL;
 }
 
-const struct foreign_calls *arn_foreign_libc(void)
+bool arn_foreign_replaced(const struct foreign_calls **out)
 {
-	return NULL;
+	*out = NULL;
+	return true;
 }
 #endif

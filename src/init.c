@@ -28,12 +28,13 @@
 #include "stats.h"
 #include "tcache.h"
 
+static struct lock boot_lock;
+static _Atomic bool booted;
+
 /* In .data, which the constructor touches anyway, not in .bss. */
 static struct {
-	struct lock boot;         /* the first mapping */
 	_Atomic uint32_t service; /* arn_policy.service, for arn_serves() */
 	bool environment_unread;
-	_Atomic bool booted;
 	char variable[16]; /* here, since no process need touch our constants before it allocates */
 } start = {.environment_unread = true, .variable = "ARENA_OPTIONS"};
 
@@ -42,17 +43,17 @@ bool arn_boot(void)
 	bool ok;
 
 	/* Acquire pairs with the release below. */
-	if (likely(atomic_load_explicit(&start.booted, memory_order_acquire)))
+	if (likely(atomic_load_explicit(&booted, memory_order_acquire)))
 		return true;
-	lock_take(&start.boot);
-	ok = atomic_load_explicit(&start.booted, memory_order_relaxed);
+	lock_take(&boot_lock);
+	ok = atomic_load_explicit(&booted, memory_order_relaxed);
 	if (!ok) {
 		arn_os_init();
 		ok = arn_pages_boot();
 		arn_lock_watch_set(arn_fork_child);
-		atomic_store_explicit(&start.booted, ok, memory_order_release);
+		atomic_store_explicit(&booted, ok, memory_order_release);
 	}
-	lock_drop(&start.boot);
+	lock_drop(&boot_lock);
 	return ok;
 }
 
@@ -96,17 +97,16 @@ static void decide(void)
 	if (likely(arn_options.enabled)) {
 		/* Only when libc had served until the environment was read. */
 		if (unlikely(arn_policy.service == POLICY_LIBC))
-			arn_foreign_allow(arn_foreign_libc(), false);
+			arn_foreign_allow(arn_foreign_serving(), false);
 		tell(POLICY_OURS);
-		return;
-	}
-	if (!arn_foreign_replaces) {
-		tell(POLICY_NOT_ASKED);
 		return;
 	}
 	/* What the search itself may allocate is ours. */
 	tell(POLICY_OURS);
-	libc = arn_foreign_libc();
+	if (!arn_foreign_replaced(&libc)) {
+		tell(POLICY_NOT_ASKED);
+		return;
+	}
 	if (libc == NULL) {
 		tell(POLICY_IMPOSSIBLE);
 		arn_warn("enabled=no: there is no other malloc here", NULL, 0);

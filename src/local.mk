@@ -44,7 +44,7 @@ LIBRARY_VERSION = -version-info 0:0:0
 # Each library lists the core anew: from a convenience library libtool would put
 # position-independent objects into the .a files, and cxx.c differs there.
 lib_LTLIBRARIES += libarena-prefixed.la
-libarena_prefixed_la_SOURCES = src/nohandback.c $(CORE_FILES) $(HEADER_FILES)
+libarena_prefixed_la_SOURCES = $(CORE_FILES) $(HEADER_FILES)
 libarena_prefixed_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) $(CONF_CFLAGS)
 libarena_prefixed_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) \
 	-Wl,--version-script=$(srcdir)/src/prefixed.map
@@ -62,7 +62,7 @@ endif
 
 # The core with all its names visible, for the unit tests.
 check_LTLIBRARIES += libcore.la
-libcore_la_SOURCES = src/nohandback.c $(CORE_FILES) $(HEADER_FILES)
+libcore_la_SOURCES = $(CORE_FILES) $(HEADER_FILES)
 libcore_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) $(CONF_CFLAGS)
 
 EXTRA_DIST += src/arena.map src/prefixed.map src/LAYERS src/README.md

@@ -3,6 +3,7 @@
  * world.c - the operating system and libc of the library in the model: memory comes from one array,
  * in the same order each time; a thread is what the explorer says.  It replaces os_linux.c.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,16 @@ bool arn_os_move(void *p, size_t o, size_t n, void *to) { (void)p; (void)o; (voi
 bool arn_os_wipe_on_fork(void *p, size_t n) { (void)p; (void)n; return false; }
 void arn_os_want_huge(void *p, size_t n) { (void)p; (void)n; }
 void arn_os_write_err(const char *s, size_t n) { (void)s; (void)n; }
+
+/* A world without files. */
+int arn_os_open(int dir, const char *path) { (void)dir; (void)path; return -ENOENT; }
+void arn_os_close(int fd) { (void)fd; }
+long arn_os_read(int fd, void *buf, size_t n) { (void)fd; (void)buf; (void)n; return 0; }
+long arn_os_list(int fd, void *buf, size_t n) { (void)fd; (void)buf; (void)n; return 0; }
+long arn_os_readlink(const char *path, char *buf, size_t n) { (void)path; (void)buf; (void)n; return -ENOENT; }
+bool arn_os_stat(int fd, struct os_file *f) { (void)fd; (void)f; return false; }
+uint32_t arn_os_uid(void) { return 0; }
+const char *arn_os_execfn(void) { return NULL; }
 
 bool arn_os_purge(void *p, size_t n)
 {

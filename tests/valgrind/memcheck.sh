@@ -20,7 +20,7 @@ core_files()
 
 build()
 {
-	local file core=("$TOP_SRCDIR/src/nohandback.c")
+	local file core=()
 
 	for file in $(core_files); do
 		core+=("$TOP_SRCDIR/$file")
