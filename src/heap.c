@@ -93,6 +93,7 @@ struct heap *arn_heap_new(enum heap_kind kind)
 		return NULL;
 	}
 	RELAXED_SET(nheaps, nheaps + 1);
+	atomic_store_explicit(&arn_pages_heaps, nheaps, memory_order_relaxed);
 	h->all_next = arn_heaps;
 	/* Release pairs with the acquire of those who walk the list. */
 	RELEASE_SET(arn_heaps, h);

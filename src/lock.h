@@ -91,10 +91,11 @@ static inline bool lock_is_held(struct lock *l)
 	return atomic_load_explicit(&l->word, memory_order_relaxed) != 0;
 }
 
-/* In a forked child only: whoever held it is gone.  Returns whether it was held. */
+/* In a forked child only: whoever held it is gone.  Returns whether it was held.  A free one is not
+ * written: that would copy its page. */
 static inline bool lock_reset(struct lock *l)
 {
-	return atomic_exchange_explicit(&l->word, 0, memory_order_relaxed) != 0;
+	return lock_is_held(l) && atomic_exchange_explicit(&l->word, 0, memory_order_relaxed) != 0;
 }
 
 #endif

@@ -33,6 +33,10 @@ static size_t empty_chunks;
 /* From this much memory in use on, new chunks ask for huge pages: one chunk more than needed is
  * then at most an eighth. */
 #define HUGE_PAGES_FROM (16 * MIB)
+/* And so much more for each heap: the first runs of a heap are used a little each, and 1000 threads
+ * with 30 of them had 516 MiB resident instead of 154. */
+#define HUGE_PAGES_PER_HEAP (2 * MIB)
+_Atomic size_t arn_pages_heaps;
 
 /* ---- lists ------------------------------------------------------------------------------- */
 
@@ -262,7 +266,8 @@ static struct chunk *chunk_map(unsigned npages, unsigned align_pages)
 		arn_os_unmap(p, (size_t)want << PAGE_SHIFT);
 		return NULL;
 	}
-	if (want == CHUNK_PAGES && arn_options.thp && arn_pages.used >= HUGE_PAGES_FROM) {
+	if (want == CHUNK_PAGES && arn_options.thp &&
+	    arn_pages.used >= HUGE_PAGES_FROM + arn_pages_heaps * HUGE_PAGES_PER_HEAP) {
 		arn_os_want_huge(p, CHUNK_BYTES);
 		c->huge_pages = true;
 	}

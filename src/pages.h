@@ -76,6 +76,8 @@ void arn_pages_snapshot(struct pages_state *out);
 
 /* For walkers: chunk descriptors by all_next, never freed; huge blocks by next. */
 extern struct chunk *arn_chunks ARN_HIDDEN;
+/* How many heaps share the pages; counted by those who make them. */
+extern _Atomic size_t arn_pages_heaps ARN_HIDDEN;
 extern struct run *arn_huge_live ARN_HIDDEN, *arn_huge_cached ARN_HIDDEN;
 
 /* Whether P lies in a page of a chunk (used or free). */

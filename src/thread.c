@@ -216,6 +216,8 @@ void arn_thread_fork_child(void)
 				arn_heap = &arn_heap_none;
 		}
 	}
-	survivor = arn_heap;
-	orphans = arn_heap_count() > 1;
+	if (arn_heap_count() > 1) {
+		survivor = arn_heap;
+		orphans = true;
+	}
 }
