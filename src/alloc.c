@@ -448,7 +448,8 @@ static void *resized(struct run *r, size_t bytes, size_t size)
 
 static void *realloc_large(void *p, struct run *r, size_t size)
 {
-	size_t old = r->size, bytes = run_block_bytes(r), wish = size, asked = valgrind_asked(p, old);
+	size_t old = r->size, bytes = run_block_bytes(r), wish = size,
+	       asked = valgrind_asked(p, old);
 
 	if (unlikely(arn_locks_mine != 0))
 		return realloc_move(arn_arena_of(p), p, old, size, size);

@@ -19,7 +19,8 @@ void arn_fork_child(void)
 	arn_meta_fork_child();
 	arn_pages_fork_child();
 	arn_thread_fork_child();
-	/* Most children exec at once: nothing is written that need not be, since it would copy a page. */
+	/* Most children exec at once: nothing is written that need not be, since it would copy a
+	 * page. */
 	if (arn_locks_mine != 0) /* a handler that interrupted a holder has forked */
 		arn_locks_mine = 0;
 }

@@ -149,6 +149,14 @@ static void run_unlist(struct heap *h, struct run *r)
 	r->listed = false;
 }
 
+/* R was purged too early: it is wanted again, or all of it goes. */
+static void regret(struct heap *h, struct run *r)
+{
+	if (unlikely(r->purged != 0))
+		h->regret += arn_pages_runs_regret((size_t)r->purged * arn_class[r->cls].size);
+	r->purged = 0;
+}
+
 void arn_heap_run_freed(struct heap *h, struct run *r)
 {
 	struct bin *b = &h->bins[r->cls];
@@ -161,6 +169,7 @@ void arn_heap_run_freed(struct heap *h, struct run *r)
 	    !(r->next == NULL && r->prev == NULL && arn_class[r->cls].size <= KIB)) {
 		list_del(&b->partial, r);
 		RELAXED_SET(b->nruns, b->nruns - 1);
+		regret(h, r);
 		arn_run_release(r);
 	}
 }
@@ -209,6 +218,7 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
 			if (r == NULL)
 				return 0;
 		}
+		regret(h, r);
 		got += arn_run_take(r, end - got, want - got);
 		if (r->nfree == 0)
 			run_unlist(h, r);
@@ -283,6 +293,31 @@ void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 		p += end - found;
 		n -= (unsigned)(end - found);
 	}
+	if (unlikely(h->shrunk > h->shrunk_max))
+		arn_heap_settle(h);
+}
+
+/* What runs keep that are partly in use: a run with one live region is not given back, but needs
+ * only the OS page of that region.  Nobody counts free OS pages; but no more can have become free
+ * than bytes have come back, so runs are looked through when that is more than may stay. */
+static void purge_runs(struct heap *h)
+{
+	size_t bytes = 0;
+
+	for (unsigned c = 1; c < NCLASSES; c++)
+		for (struct run *r = h->bins[c].partial; r != NULL; r = r->next)
+			if (r->nfree != r->purged)
+				bytes += arn_run_purge(r);
+	h->shrunk = 0;
+	arn_pages_runs_purged(bytes, h->regret / 4);
+	h->regret -= h->regret / 4;
+}
+
+void arn_heap_settle(struct heap *h)
+{
+	h->shrunk_max = arn_pages_heap_share() + h->regret;
+	if (h->shrunk > h->shrunk_max)
+		purge_runs(h);
 }
 
 void arn_heap_trim(struct heap *h)
@@ -300,6 +335,7 @@ void arn_heap_trim(struct heap *h)
 			}
 		}
 	}
+	purge_runs(h);
 }
 
 /* ---- recorded requests --------------------------------------------------------------------- */

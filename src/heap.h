@@ -66,7 +66,10 @@ struct heap {
 	struct combine *combine;
 	struct heap *parked_next; /* waiting queue */
 	struct run *large;        /* large and huge blocks of a shared heap */
-	size_t untold;            /* under `lock`: bytes out since arn_live was told */
+	/* Under `lock`, in bytes: what went out of the runs since arn_live was told; what came
+	 * back, less what went out again, since free OS pages in runs were last given back; how
+	 * much that may be, and how much of it because such pages were wanted again. */
+	size_t untold, shrunk, shrunk_max, regret;
 	/* Written by other threads; a line of its own. */
 	struct run *_Atomic remote_head __attribute__((aligned(ARN_CACHE_LINE)));
 	_Atomic size_t remote_bytes; /* given since the last collection */
@@ -96,8 +99,14 @@ void arn_heap_set_empty(struct heap *h);
 
 static inline void heap_tell(struct heap *h)
 {
-	arn_live_tell(h->untold);
+	const size_t out = h->untold, back = -out;
+
+	arn_live_tell(out);
 	h->untold = 0;
+	if ((intptr_t)out < 0)
+		h->shrunk += back;
+	else
+		h->shrunk -= out < h->shrunk ? out : h->shrunk;
 }
 
 /* N regions more of class CLS are outside of H's runs; fewer, as a wrapped number. */
@@ -116,8 +125,10 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want);
 void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n);
 /* Takes in what other threads have freed. */
 void arn_heap_collect(struct heap *h);
-/* Takes in remote frees and gives empty runs back. */
+/* Takes in remote frees, and gives empty runs and free OS pages back. */
 void arn_heap_trim(struct heap *h);
+/* Gives the free OS pages of runs back if more than H's share of the promise may be among them. */
+void arn_heap_settle(struct heap *h);
 /* After bits of R were merged: lists it, or releases it when it became empty. */
 void arn_heap_run_freed(struct heap *h, struct run *r);
 

@@ -41,7 +41,8 @@ static void row_add(unsigned row, size_t bytes, size_t waste)
 	atomic_fetch_add_explicit(&arn_live_rows[row].waste, waste, memory_order_relaxed);
 }
 
-/* ---- regions ---------------------------------------------------------------------------------- */
+/* ---- regions ----------------------------------------------------------------------------------
+ */
 
 /* A table comes from the kinds of memory that serve tcache arrays: 2^k lines. */
 static unsigned table_lines(const struct run *r)
@@ -129,7 +130,8 @@ void arn_live_run_end(struct run *r)
 	arn_meta_put(table_kind(r), table);
 }
 
-/* ---- large and huge blocks --------------------------------------------------------------------- */
+/* ---- large and huge blocks ---------------------------------------------------------------------
+ */
 
 static unsigned block_row(const struct run *r)
 {

@@ -31,7 +31,8 @@ struct live_row {
 };
 
 struct live_state {
-	_Atomic size_t out;  /* bytes outside of runs, and of large and huge blocks; as told so far */
+	_Atomic size_t
+		out; /* bytes outside of runs, and of large and huge blocks; as told so far */
 	_Atomic size_t peak; /* the highest `out` */
 };
 extern struct live_state arn_live ARN_HIDDEN;
@@ -45,15 +46,16 @@ static inline bool live_recording(void)
 }
 void arn_live_begin(void);
 
-/* The most that one block without an alignment can have beyond its request: of a class of SIZE bytes
- * with a next smaller one of BELOW bytes (malloc(0) has all 16) ... */
+/* The most that one block without an alignment can have beyond its request: of a class of SIZE
+ * bytes with a next smaller one of BELOW bytes (malloc(0) has all 16) ... */
 static inline size_t live_waste_max(size_t below, size_t size)
 {
 	return below == 0 ? size : size - below - 1;
 }
 
-/* ... and N large or huge blocks of BYTES in all: less than a page each, a fifth of one that realloc
- * made larger than it was asked to, a ninth of a cached mapping that was a little too long. */
+/* ... and N large or huge blocks of BYTES in all: less than a page each, a fifth of one that
+ * realloc made larger than it was asked to, a ninth of a cached mapping that was a little too long.
+ */
 static inline size_t live_block_waste_max(size_t bytes, size_t n)
 {
 	size_t pages = n * (PAGE_BYTES - 1), most = bytes / 10 * 3 + pages;

@@ -34,9 +34,9 @@
 #define INFO_INNER 254u /* another page of a large block */
 #define INFO_HUGE  255u /* first page of a huge block */
 
-/* What lies unused before the run pointers of a window: so much that the header of the first one has
- * half an OS page below it, for run pointers, and the rest of it above, for infos, and the first
- * chunk touches one OS page. */
+/* What lies unused before the run pointers of a window: so much that the header of the first one
+ * has half an OS page below it, for run pointers, and the rest of it above, for infos, and the
+ * first chunk touches one OS page. */
 #define WINDOW_LEAD (2 * KIB)
 
 typedef _Atomic uint32_t page_info;

@@ -76,6 +76,12 @@ void arn_pages_snapshot(struct pages_state *out);
 
 /* For walkers: chunk descriptors by all_next, never freed; huge blocks by next. */
 extern struct chunk *arn_chunks ARN_HIDDEN;
+/* The bytes of free OS pages inside of runs that each heap may keep, besides what it regretted. */
+size_t arn_pages_heap_share(void);
+/* N of them went back; FORGET of its regrets the heap gives up. */
+void arn_pages_runs_purged(size_t n, size_t forget);
+/* N of them are wanted again: how many more may stay. */
+size_t arn_pages_runs_regret(size_t n);
 /* How many heaps share the pages; counted by those who make them. */
 extern _Atomic size_t arn_pages_heaps ARN_HIDDEN;
 extern struct run *arn_huge_live ARN_HIDDEN, *arn_huge_cached ARN_HIDDEN;

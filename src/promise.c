@@ -8,6 +8,7 @@
 #include "tuning.h"
 
 static size_t extra;         /* bytes allowed because of regrets */
+static size_t extra_runs;    /* the same for free OS pages inside of runs, of all heaps */
 static size_t given;         /* bytes given back in this epoch and not yet regretted */
 static uint64_t taken_epoch; /* bytes taken in this epoch: on 32 bits too more than 4 GiB */
 static size_t dirty_min;     /* fewest dirty bytes in this epoch */
@@ -44,6 +45,20 @@ bool arn_promise_took(size_t taken, size_t clean, size_t dirty, size_t used)
 	/* What was given back lately may still be regretted. */
 	given /= 2;
 	return true;
+}
+
+size_t arn_promise_regret_runs(size_t n)
+{
+	size_t room = DIRTY_EXTRA_MAX - extra_runs;
+
+	n = n < room ? n : room;
+	extra_runs += n;
+	return n;
+}
+
+void arn_promise_forget_runs(size_t n)
+{
+	extra_runs -= n;
 }
 
 void arn_promise_gave(size_t n)

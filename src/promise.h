@@ -23,6 +23,10 @@ size_t arn_promise_limit(size_t used);
 /* TAKEN bytes were handed out, CLEAN of them not resident; DIRTY bytes are dirty now.  True at the
  * end of an epoch: the limit may have fallen. */
 bool arn_promise_took(size_t taken, size_t clean, size_t dirty, size_t used);
+/* A heap wants N bytes again that it gave back from inside of its runs: returns how many more it
+ * may keep from now on; and gives up N of what it was allowed. */
+size_t arn_promise_regret_runs(size_t n);
+void arn_promise_forget_runs(size_t n);
 /* N bytes were given back. */
 void arn_promise_gave(size_t n);
 

@@ -137,6 +137,8 @@ void arn_heap_collect(struct heap *h)
 			arn_heap_run_freed(h, r);
 		}
 	}
+	if (unlikely(h->shrunk > h->shrunk_max))
+		arn_heap_settle(h);
 }
 
 static void slot_send(struct combine_slot *s)

@@ -5,6 +5,7 @@
 #include "run_ops.h"
 
 #include "fatal.h"
+#include "os.h"
 #include "live.h"
 #include "pages.h"
 
@@ -26,6 +27,7 @@ struct run *arn_run_new(unsigned cls, unsigned npages, uint32_t owner)
 	RELAXED_SET(r->cls, (uint8_t)cls);
 	RELAXED_SET(r->nfree, (uint16_t)nregions);
 	r->first = 0;
+	r->purged = 0;
 	r->listed = false;
 	r->waste = NULL;
 	r->state = RUN_SMALL;
@@ -76,6 +78,24 @@ unsigned arn_run_take(struct run *r, void **end, unsigned want)
 	r->first = (uint16_t)w;
 	RELAXED_SET(r->nfree, (uint16_t)(r->nfree - got));
 	return got;
+}
+
+size_t arn_run_purge(struct run *r)
+{
+	const size_t os = arn_os_page_bytes(), size = arn_class[r->cls].size;
+	unsigned from = 0, to;
+	size_t bytes = 0;
+
+	for (; (from = bitmap_next(r->bits, from, r->nregions, true)) < r->nregions; from = to) {
+		uintptr_t start = bits_round_up(r->base + from * size, os), end;
+
+		to = bitmap_next(r->bits, from, r->nregions, false);
+		end = bits_round_down(r->base + to * size, os);
+		if (start + PURGE_ROW_MIN <= end && arn_os_purge((void *)start, end - start))
+			bytes += end - start;
+	}
+	r->purged = r->nfree;
+	return bytes;
 }
 
 uint64_t arn_run_merge(struct run *r, unsigned w, uint64_t mask)

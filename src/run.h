@@ -59,6 +59,8 @@ struct run {
 	uint16_t nfree;
 	uint16_t nregions;
 	uint16_t first; /* no word below this one has a free bit */
+	uint16_t
+		purged; /* nfree when its free OS pages were last given back; 0: taken from since */
 	uint8_t cls;
 	uint8_t state;
 	uint8_t nwords;
@@ -73,13 +75,14 @@ struct run {
 _Static_assert(offsetof(struct run, base) == 64, "two lines");
 _Static_assert(offsetof(struct run, next) == 0, "meta.c links free slots by the first word");
 
-/* Of a large or huge block, 1 + bytes not asked for, or 0: see live.h.  It has no bitmaps; alloc.c uses
- * their first word, and a slot has four at least. */
+/* Of a large or huge block, 1 + bytes not asked for, or 0: see live.h.  It has no bitmaps; alloc.c
+ * uses their first word, and a slot has four at least. */
 static inline uint64_t *run_block_waste(struct run *r)
 {
 	return &r->bits[1];
 }
-_Static_assert(offsetof(struct run, bits) + 2 * sizeof(uint64_t) <= 2 * ARN_CACHE_LINE, "in the slot");
+_Static_assert(offsetof(struct run, bits) + 2 * sizeof(uint64_t) <= 2 * ARN_CACHE_LINE,
+	       "in the slot");
 
 /* What a large or huge block takes: its usable bytes, and those behind them. */
 static inline size_t run_block_bytes(const struct run *r)

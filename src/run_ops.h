@@ -19,6 +19,9 @@ void arn_run_release(struct run *r);
  * Returns how many. */
 unsigned arn_run_take(struct run *r, void **end, unsigned want);
 
+/* Gives the OS pages back on which all is free, in rows of PURGE_ROW_MIN; returns their bytes. */
+size_t arn_run_purge(struct run *r);
+
 /* Marks the COUNT regions of MASK in word W free; none of them is. */
 static inline void run_add(struct run *r, unsigned w, uint64_t mask, unsigned count)
 {

@@ -121,8 +121,7 @@ static void sum_requests(const struct sums *s, const struct pages_state *pages,
 
 	for (unsigned i = 1; i < LIVE_ROWS; i++) {
 		st->recorded += row_bytes(i);
-		st->internal +=
-			atomic_load_explicit(&arn_live_rows[i].waste, memory_order_relaxed);
+		st->internal += atomic_load_explicit(&arn_live_rows[i].waste, memory_order_relaxed);
 	}
 	for (unsigned c = 1; c < NCLASSES; c++) {
 		size_t live = s->cls[c].out - s->cls[c].cached;
@@ -164,9 +163,9 @@ static void stats_of(const struct sums *s, struct amalloc_stats *st)
 		.sized_delete_mismatches = arn_delete_mismatches,
 	};
 	/* What heaps have not told yet may be above the peak; once said, it is never less. */
-	while (st->live > peak && !atomic_compare_exchange_weak_explicit(
-					  &arn_live.peak, &peak, st->live, memory_order_relaxed,
-					  memory_order_relaxed))
+	while (st->live > peak &&
+	       !atomic_compare_exchange_weak_explicit(&arn_live.peak, &peak, st->live,
+						      memory_order_relaxed, memory_order_relaxed))
 		;
 	st->peak_live = st->live > peak ? st->live : peak;
 	sum_requests(s, &pages, st);

@@ -214,7 +214,8 @@ bool arn_tcache_close(void)
 	if (mine->kind != HEAP_THREAD)
 		return true;
 	arn_tcache_flush_all(mine);
-	/* A heap without arrays looks empty and full already, and gets none while recording is on. */
+	/* A heap without arrays looks empty and full already, and gets none while recording is on.
+	 */
 	for (unsigned c = 1; c < NCLASSES; c++)
 		if (mine->bins[c].base != NULL)
 			mine->limit[c] = mine->bins[c].base;

@@ -95,6 +95,12 @@
  * default of dirty_kib: 64 MiB): see promise.h. */
 #define DIRTY_SHIFT     3
 #define DIRTY_EXTRA_MAX (63 * MIB)
+/* Free OS pages inside of runs: each heap may keep its share of the same bound, and at least so
+ * much that looking for them, some instructions a run, does not come at every flush. */
+#define HEAP_SHARE_MIN (256 * KIB)
+/* Shorter free rows are left: a run that is being emptied in random order has many of them for a
+ * moment, and a system call for each would cost bursts of threads more than it returns. */
+#define PURGE_ROW_MIN (16 * KIB)
 /* An epoch of the promise: so many limits' worth of memory taken that everything that is in use at
  * all has come round. */
 #define EPOCH_LIMITS 16

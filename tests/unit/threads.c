@@ -297,6 +297,45 @@ START_TEST(frees_in_random_order)
 }
 END_TEST
 
+/* One block in 1024 stays.  Each pins an OS page of its own, and not the run around it. */
+START_TEST(survivors_pin_pages_not_runs)
+{
+	const size_t survivors = 64 * MIB / 64 / 1024;
+	size_t before;
+
+	block_bytes = 64;
+	nblocks = 64 * MIB / block_bytes;
+	blocks = mmap(NULL, nblocks * sizeof *blocks, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(blocks, 0, nblocks * sizeof *blocks);
+	before = unit_resident();
+	for (size_t i = 0; i < nblocks; i++) {
+		blocks[i] = tcache_malloc(block_bytes);
+		memset(blocks[i], 1, block_bytes);
+	}
+	for (size_t i = 0; i < nblocks; i++)
+		if (i % 1024 != 0)
+			tcache_free(blocks[i]);
+	/* The caches, the promise, the metadata, and rows too short to go. */
+	if (!UNIT_SANITIZED)
+		ck_assert_uint_le(unit_resident() - before, survivors * 2 * PURGE_ROW_MIN + 8 * MIB);
+	for (size_t i = 0; i < nblocks; i += 1024) {
+		ck_assert_int_eq(*(char *)blocks[i], 1);
+		ck_assert_int_eq(((char *)blocks[i])[63], 1);
+		tcache_free(blocks[i]);
+	}
+	/* What comes again from there reads and writes as memory does. */
+	for (size_t i = 0; i < nblocks / 8; i++) {
+		blocks[i] = tcache_malloc(block_bytes);
+		memset(blocks[i], 2, block_bytes);
+	}
+	for (size_t i = 0; i < nblocks / 8; i++)
+		tcache_free(blocks[i]);
+	ck_assert(arn_heap_check(arn_heap));
+	munmap(blocks, nblocks * sizeof *blocks);
+}
+END_TEST
+
 /* ---- in a signal handler that interrupted the holder of a lock --------------------------------
  */
 
@@ -363,6 +402,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, owner_asleep, 0, 3);
 	tcase_add_test(tc, frees_in_random_order);
+	tcase_add_test(tc, survivors_pin_pages_not_runs);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
 }
