@@ -405,8 +405,8 @@ static void request_change(void *p, size_t size)
 	}
 }
 
-/* Memory was short once, and a block that should shrink stayed as it was: its size says no more what
- * was asked. */
+/* Memory was short once, and a block that should shrink stayed as it was: its size says no more
+ * what was asked. */
 static bool some_too_large;
 
 /* A block of WISH, or at least SIZE bytes in ARENA (NULL: the thread's heap) with the contents of

@@ -2,9 +2,9 @@
  *
  * foreign.h - pointers that are not ours, and programs that are not.  Layer api.
  *
- * A pointer belongs to libc's malloc only where that is in play, which is when the policy has handed
- * the program back to it (init.c).  In every other case, and always in the prefixed library, a
- * foreign pointer is a crime.
+ * A pointer belongs to libc's malloc only where that is in play, which is when the policy has
+ * handed the program back to it (init.c).  In every other case, and always in the prefixed library,
+ * a foreign pointer is a crime.
  */
 #ifndef ARN_FOREIGN_H
 #define ARN_FOREIGN_H

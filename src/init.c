@@ -6,9 +6,9 @@
  * itself): it reads the configuration, makes the first mapping and needs nothing of libc.  The
  * constructor registers what runs in a forked child and in a thread that ends.
  *
- * The configuration decides first of all whether the program is ours.  If not, no thread ever gets a
- * heap: every call finds the empty bins of arn_heap_none and takes the slow path, where alloc.c asks
- * libc.  The fast path knows nothing of it.  What was handed out before (arenas, or when the
+ * The configuration decides first of all whether the program is ours.  If not, no thread ever gets
+ * a heap: every call finds the empty bins of arn_heap_none and takes the slow path, where alloc.c
+ * asks libc.  The fast path knows nothing of it.  What was handed out before (arenas, or when the
  * environment could not be read in time) is known by its address and stays ours.
  */
 #include "init.h"

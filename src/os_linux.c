@@ -121,7 +121,8 @@ const char *arn_os_execfn(void)
 	return (const char *)getauxval(AT_EXECFN);
 }
 
-/* ---- files: only calls that the loader makes too, and reading of directories and links -------- */
+/* ---- files: only calls that the loader makes too, and reading of directories and links --------
+ */
 
 int arn_os_open(int dir, const char *path)
 {

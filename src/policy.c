@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * policy.c - reads arena.conf and arena.conf.d/NAME.conf: sections of settings, each for the programs
- * that its header matches (arena.conf(5)).  Layer api.
+ * policy.c - reads arena.conf and arena.conf.d/NAME.conf: sections of settings, each for the
+ * programs that its header matches (arena.conf(5)).  Layer api.
  *
  * It runs before the first block is handed out, perhaps before libc is ready: no memory but the
  * stack, no function of libc, and the system calls of os.h, none after the start.  When there is no
- * arena.conf that is one call; arena.conf.d is looked at only when there is.  What a condition needs
- * to know (the executable, the cgroup) is asked from the kernel when a header asks for it.
+ * arena.conf that is one call; arena.conf.d is looked at only when there is.  What a condition
+ * needs to know (the executable, the cgroup) is asked from the kernel when a header asks for it.
  */
 #include "policy.h"
 
@@ -361,7 +361,8 @@ static void read_setting(struct file *f, struct text line)
 	while (n < line.n && line.s[n] != '=')
 		n++;
 	name = trim((struct text){line.s, n});
-	value = n < line.n ? trim((struct text){line.s + n + 1, line.n - n - 1}) : (struct text){"", 0};
+	value = n < line.n ? trim((struct text){line.s + n + 1, line.n - n - 1})
+			   : (struct text){"", 0};
 	id = arn_options_find(name.s, name.n);
 	if (id < 0 || !arn_options_value(id, value.s, value.n, &x))
 		complain(&f->source, "not an option, or out of range", line);

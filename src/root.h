@@ -42,7 +42,7 @@
 			  offsetof(struct heap, bins), offsetof(struct bin, out),                  \
 			  offsetof(struct bin, base)),                                             \
 		 offsetof(struct chunk, used), offsetof(struct pages_state, nhuge),                \
-		 sizeof(struct sizeclass) + sizeof(struct arn_policy),                              \
+		 sizeof(struct sizeclass) + sizeof(struct arn_policy),                             \
 		 offsetof(struct heap, all_next))
 #define ARN_NOTE_TYPE 1
 
