@@ -71,10 +71,16 @@ static bool table_set(uint32_t id, struct heap *h)
 	return true;
 }
 
+void arn_heap_set_empty_bin(struct heap *h, unsigned cls)
+{
+	RELAXED_SET(h->top[cls], &no_regions[1]);
+	h->limit[cls] = &no_regions[1];
+}
+
 void arn_heap_set_empty(struct heap *h)
 {
 	for (unsigned c = 0; c < NCLASSES; c++)
-		h->top[c] = h->limit[c] = &no_regions[1];
+		arn_heap_set_empty_bin(h, c);
 }
 
 struct heap *arn_heap_new(enum heap_kind kind)

@@ -94,6 +94,7 @@ extern ARN_TLS struct heap *arn_heap ARN_HIDDEN;
  * it. */
 void arn_heap_crime(enum arn_crime crime, const void *p) __attribute__((noreturn, cold));
 void arn_heap_set_empty(struct heap *h);
+void arn_heap_set_empty_bin(struct heap *h, unsigned cls);
 
 /* ---- slow half: heap->lock held, but where it says otherwise ------------------------------- */
 

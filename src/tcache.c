@@ -189,6 +189,24 @@ ARN_SLOW void arn_tcache_overflow_slow(struct heap *h, unsigned cls, void *p)
 		arn_control_serve_slow();
 }
 
+void arn_tcache_drop_arrays(struct heap *h)
+{
+	lock_take(&h->lock);
+	for (unsigned c = 1; c < NCLASSES; c++) {
+		struct bin *b = &h->bins[c];
+		void **a = b->base;
+
+		ARN_ASSERT(tcache_count(h, c) == 0);
+		if (a == NULL)
+			continue;
+		RELAXED_SET(b->base, NULL);
+		arn_heap_set_empty_bin(h, c);
+		arn_meta_put(array_kind(b->cap), a - 1);
+		b->cap = 0;
+	}
+	lock_drop(&h->lock);
+}
+
 void arn_tcache_flush_all(struct heap *h)
 {
 	arn_remote_flush(h);

@@ -23,6 +23,10 @@ void arn_tcache_flush_all(struct heap *h);
  * nothing changed, when other threads have bins. */
 bool arn_tcache_close(void);
 
+/* Before parking: H, whose cache is empty, gives its arrays up.  The next thread may be of another
+ * kind, and otherwise in time every heap would have the largest array of every class. */
+void arn_tcache_drop_arrays(struct heap *h);
+
 /* Pops a region of class CLS after a refill, or NULL. */
 void *arn_tcache_refill_slow(struct heap *h, unsigned cls);
 /* Pushes P into a full bin: grows its array, or flushes the older half first. */

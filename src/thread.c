@@ -111,6 +111,7 @@ static void thread_end(void *arg)
 		return;
 	last = arn_thread_ended();
 	arn_tcache_flush_all(h);
+	arn_tcache_drop_arrays(h);
 	arn_heap = last != NULL ? last : &arn_heap_none;
 	park(h);
 }
