@@ -12,6 +12,7 @@
 #include "control.h"
 #include "fatal.h"
 #include "foreign.h"
+#include "init.h"
 #include "meta.h"
 #include "options.h"
 #include "os.h"
@@ -102,17 +103,17 @@ static void large_defer(struct run *r)
 {
 	struct run *head = atomic_load_explicit(&deferred, memory_order_relaxed);
 
-	if (r->bits[0] != 0)
-		arn_crime(CRIME_DOUBLE_FREE, (void *)r->base);
 	do {
 		r->bits[0] = (uintptr_t)(head != NULL ? head : LAST);
-		/* Release pairs with the acquire exchange in large_free_deferred(). */
+		/* Release pairs with the acquire exchange in arn_large_free_deferred(). */
 	} while (!atomic_compare_exchange_weak_explicit(&deferred, &head, r, memory_order_release,
 							memory_order_relaxed));
 }
 
 static void large_free(struct run *r)
 {
+	if (unlikely(r->bits[0] != 0))
+		arn_crime(CRIME_DOUBLE_FREE, (void *)r->base);
 	if (unlikely(arn_locks_mine != 0)) {
 		large_defer(r);
 		return;
@@ -127,7 +128,7 @@ static void large_free(struct run *r)
 		arn_run_release(r);
 }
 
-static ARN_COLD void large_free_deferred(void)
+ARN_COLD void arn_large_free_deferred(void)
 {
 	/* Acquire pairs with the release in large_defer(). */
 	struct run *r = atomic_exchange_explicit(&deferred, NULL, memory_order_acquire);
@@ -148,7 +149,7 @@ static void *large_malloc(struct heap *h, size_t size, size_t alignment, size_t 
 
 	if (unlikely(atomic_load_explicit(&deferred, memory_order_relaxed) != NULL &&
 		     arn_locks_mine == 0))
-		large_free_deferred();
+		arn_large_free_deferred();
 	if (size <= LARGE_MAX && alignment <= LARGE_MAX)
 		r = large_get(size, alignment, owner);
 	else
@@ -186,7 +187,7 @@ static struct heap *heap_for(struct heap *h)
 {
 	if (likely(arn_locks_mine == 0))
 		return h != NULL ? h : arn_thread_heap_slow();
-	if (!arn_lock_soon(&arn_pages_lock) || !arn_lock_soon(&arn_meta_lock))
+	if (!arn_is_booted() || !arn_lock_soon(&arn_pages_lock) || !arn_lock_soon(&arn_meta_lock))
 		return NULL;
 	if (h == NULL)
 		h = arn_thread_ended();
@@ -409,6 +410,13 @@ static void request_change(void *p, size_t size)
  * what was asked. */
 static bool some_too_large;
 
+/* glibc never fails to shrink. */
+static void *not_shrunk(void *p)
+{
+	RELAXED_SET(some_too_large, true);
+	return p;
+}
+
 /* A block of WISH, or at least SIZE bytes in ARENA (NULL: the thread's heap) with the contents of
  * P, which is freed. */
 static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, size_t wish)
@@ -419,13 +427,8 @@ static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, 
 		q = arn_alloc_in(arena, size, QUANTUM);
 		wish = size;
 	}
-	/* glibc never fails to shrink. */
-	if (unlikely(q == NULL)) {
-		if (size > old)
-			return NULL;
-		RELAXED_SET(some_too_large, true);
-		return p;
-	}
+	if (unlikely(q == NULL))
+		return size <= old ? not_shrunk(p) : NULL;
 	valgrind_resize(q, wish, size, wish);
 	if (live_recording() && wish > size)
 		request_change(q, size);
@@ -491,9 +494,8 @@ static void *realloc_small(void *p, uint32_t info, size_t size)
 	if (unlikely(!own || ARN_VALGRIND))
 		return realloc_move(own ? NULL : arn_arena_of(p), p, old, size, size);
 	q = tcache_malloc(size);
-	/* glibc never fails to shrink. */
 	if (unlikely(q == NULL))
-		return size <= old ? p : NULL;
+		return size <= old ? not_shrunk(p) : NULL;
 	memcpy(q, p, old < size ? old : size);
 	if (unlikely(!tcache_push(arn_heap, cls, p)))
 		arn_free_slow(p);
@@ -662,6 +664,7 @@ int arn_trim(size_t pad)
 
 	if (unlikely(arn_locks_mine != 0)) /* see heap_for() */
 		return 0;
+	arn_large_free_deferred();
 	before = RELAXED_GET(arn_pages.purged);
 	if (mine->kind == HEAP_THREAD)
 		arn_tcache_flush_all(mine);

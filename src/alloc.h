@@ -20,6 +20,8 @@ size_t arn_good_size(size_t size);
 void arn_free_sized(void *p, size_t size);
 void arn_free_aligned_sized(void *p, size_t alignment, size_t size);
 int arn_trim(size_t pad);
+/* Frees the large blocks that signal handlers could not. */
+void arn_large_free_deferred(void);
 int arn_mallopt(int param, int value);
 
 /* In heap H (NULL: the thread's own), with a power-of-two ALIGNMENT; errno is set on failure. */

@@ -153,6 +153,8 @@ API void arena_destroy(struct arena *arena)
 
 	if (h == NULL)
 		return;
+	if (arn_locks_mine == 0)
+		arn_large_free_deferred();
 	arn_heap_shared_clear(h);
 	arn_thread_shared_free(h);
 }

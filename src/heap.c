@@ -73,6 +73,7 @@ static bool table_set(uint32_t id, struct heap *h)
 
 void arn_heap_set_empty_bin(struct heap *h, unsigned cls)
 {
+	h->limit[cls] = h->top[cls]; /* full, at every moment */
 	RELAXED_SET(h->top[cls], &no_regions[1]);
 	h->limit[cls] = &no_regions[1];
 }
@@ -80,7 +81,12 @@ void arn_heap_set_empty_bin(struct heap *h, unsigned cls)
 void arn_heap_set_empty(struct heap *h)
 {
 	for (unsigned c = 0; c < NCLASSES; c++)
-		arn_heap_set_empty_bin(h, c);
+		h->top[c] = h->limit[c] = &no_regions[1];
+}
+
+void arn_heap_count_used(int n)
+{
+	atomic_fetch_add_explicit(&arn_pages_heaps, (size_t)n, memory_order_relaxed);
 }
 
 struct heap *arn_heap_new(enum heap_kind kind)
@@ -99,7 +105,7 @@ struct heap *arn_heap_new(enum heap_kind kind)
 		return NULL;
 	}
 	RELAXED_SET(nheaps, nheaps + 1);
-	atomic_store_explicit(&arn_pages_heaps, nheaps, memory_order_relaxed);
+	arn_heap_count_used(1);
 	h->all_next = arn_heaps;
 	/* Release pairs with the acquire of those who walk the list. */
 	RELEASE_SET(arn_heaps, h);
@@ -155,29 +161,43 @@ static void run_unlist(struct heap *h, struct run *r)
 	r->listed = false;
 }
 
-/* R was purged too early: it is wanted again, or all of it goes. */
-static void regret(struct heap *h, struct run *r)
+/* N bytes of R, or as many as are gone of it, went too early: they are wanted again, or all of R is
+ * free now. */
+static void regret(struct heap *h, struct run *r, size_t n)
 {
-	if (unlikely(r->purged != 0))
-		h->regret += arn_pages_runs_regret((size_t)r->purged * arn_class[r->cls].size);
-	r->purged = 0;
+	size_t gone = (size_t)r->gone_kib * KIB;
+
+	if (likely(gone == 0))
+		return;
+	n = n < gone ? bits_round_down(n + KIB - 1, KIB) : gone;
+	r->gone_kib -= (uint16_t)(n / KIB);
+	h->gone -= n;
+	n = arn_pages_runs_regret(n);
+	h->regret += n;
+	h->allowed += n;
+}
+
+/* R, all free, leaves H. */
+static void release(struct heap *h, struct run *r)
+{
+	struct bin *b = &h->bins[r->cls];
+
+	list_del(&b->partial, r);
+	RELAXED_SET(b->nruns, b->nruns - 1);
+	regret(h, r, SIZE_MAX - KIB);
+	h->idle -= (size_t)r->nregions * arn_class[r->cls].size;
+	arn_run_release(r);
 }
 
 void arn_heap_run_freed(struct heap *h, struct run *r)
 {
-	struct bin *b = &h->bins[r->cls];
-
 	if (!r->listed)
 		run_list(h, r);
 	/* An empty run goes back, but for the last one of a bin of small regions: the bin will want
 	 * it again, and its 64 KiB are within the bound per heap. */
 	if (r->nfree == r->nregions &&
-	    !(r->next == NULL && r->prev == NULL && arn_class[r->cls].size <= KIB)) {
-		list_del(&b->partial, r);
-		RELAXED_SET(b->nruns, b->nruns - 1);
-		regret(h, r);
-		arn_run_release(r);
-	}
+	    !(r->next == NULL && r->prev == NULL && arn_class[r->cls].size <= KIB))
+		release(h, r);
 }
 
 /* ---- taking and giving -------------------------------------------------------------------- */
@@ -198,6 +218,7 @@ static struct run *grow(struct heap *h, unsigned cls)
 	if (r == NULL)
 		return NULL;
 	RELAXED_SET(b->nruns, b->nruns + 1);
+	h->idle += (size_t)r->nregions * sc->size;
 	r->listed = true;
 	list_add(&b->partial, r);
 	return r;
@@ -215,6 +236,7 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
 	}
 	while (got < want) {
 		struct run *r = b->partial;
+		unsigned n;
 
 		if (r == NULL) {
 			/* What is there serves before new memory is asked for. */
@@ -224,8 +246,9 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
 			if (r == NULL)
 				return 0;
 		}
-		regret(h, r);
-		got += arn_run_take(r, end - got, want - got);
+		n = arn_run_take(r, end - got, want - got);
+		regret(h, r, n * arn_class[cls].size);
+		got += n;
 		if (r->nfree == 0)
 			run_unlist(h, r);
 	}
@@ -275,10 +298,10 @@ static ARN_SLOW const struct found *give_group(struct heap *h, const struct size
 void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 {
 	const uint32_t info = h->info | cls;
-	page_info *m = pagemap_now();
 
 	heap_out(h, cls, -(size_t)n);
 	while (n > 0) {
+		page_info *m = pagemap_now(); /* another one may be there since the last group */
 		struct found found[GROUP + 1], *f = found;
 		const struct found *end = found + (n < GROUP ? n : GROUP);
 		void *const *q = p;
@@ -287,7 +310,7 @@ void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 			uintptr_t page = pagemap_page(m, *q);
 
 			/* A second copy of the pointer outlived its run. */
-			if (unlikely(m[page] != info))
+			if (unlikely(atomic_load_explicit(&m[page], memory_order_relaxed) != info))
 				arn_heap_crime(CRIME_DOUBLE_FREE, *q);
 			f->p = *q++;
 			f->run = atomic_load_explicit(pagemap_run_slot_at(m, page),
@@ -299,30 +322,48 @@ void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 		p += end - found;
 		n -= (unsigned)(end - found);
 	}
-	if (unlikely(h->shrunk > h->shrunk_max))
-		arn_heap_settle(h);
+	heap_settle(h);
 }
 
-/* What runs keep that are partly in use: a run with one live region is not given back, but needs
- * only the OS page of that region.  Nobody counts free OS pages; but no more can have become free
- * than bytes have come back, so runs are looked through when that is more than may stay. */
+void arn_heap_forget(struct heap *h)
+{
+	size_t n = h->regret;
+
+	/* In this order, for a child that is forked in between. */
+	h->regret = 0;
+	h->allowed -= n;
+	atomic_signal_fence(memory_order_seq_cst);
+	arn_pages_runs_purged(0, n);
+}
+
+/* Of a run with one live region only the OS page of that region is needed.  Nobody counts free
+ * rows; they are looked for when so many bytes are idle in runs that more than may stay could be
+ * rows. */
 static void purge_runs(struct heap *h)
 {
-	size_t bytes = 0;
+	size_t bytes = 0, forget = h->regret / 4;
 
 	for (unsigned c = 1; c < NCLASSES; c++)
-		for (struct run *r = h->bins[c].partial; r != NULL; r = r->next)
-			if (r->nfree != r->purged)
-				bytes += arn_run_purge(r);
-	h->shrunk = 0;
-	arn_pages_runs_purged(bytes, h->regret / 4);
-	h->regret -= h->regret / 4;
+		for (struct run *r = h->bins[c].partial; r != NULL; r = r->next) {
+			size_t before = (size_t)r->gone_kib * KIB, n;
+
+			if (r->nfree == r->looked)
+				continue;
+			n = arn_run_purge(r);
+			r->gone_kib = (uint16_t)(n / KIB);
+			h->gone += n - before;
+			bytes += n > before ? n - before : 0;
+		}
+	h->kept = h->idle - h->gone;
+	h->regret -= forget;
+	atomic_signal_fence(memory_order_seq_cst);
+	arn_pages_runs_purged(bytes, forget);
 }
 
-void arn_heap_settle(struct heap *h)
+ARN_SLOW void arn_heap_settle_slow(struct heap *h)
 {
-	h->shrunk_max = arn_pages_heap_share() + h->regret;
-	if (h->shrunk > h->shrunk_max)
+	h->allowed = arn_pages_heap_share() + h->regret;
+	if (h->idle - h->gone > h->kept + h->allowed)
 		purge_runs(h);
 }
 
@@ -334,11 +375,8 @@ void arn_heap_trim(struct heap *h)
 
 		for (; r != NULL; r = next) {
 			next = r->next;
-			if (r->nfree == r->nregions) {
-				list_del(&h->bins[c].partial, r);
-				RELAXED_SET(h->bins[c].nruns, h->bins[c].nruns - 1);
-				arn_run_release(r);
-			}
+			if (r->nfree == r->nregions)
+				release(h, r);
 		}
 	}
 	purge_runs(h);
@@ -443,6 +481,8 @@ static void tell_cleared(struct heap *h)
 void arn_heap_shared_clear(struct heap *h)
 {
 	lock_take(&h->lock);
+	/* What signal handlers freed on the remote way. */
+	arn_heap_collect(h);
 	if (ARN_VALGRIND)
 		tell_cleared(h);
 	for (unsigned c = 1; c < NCLASSES; c++) {
@@ -452,6 +492,8 @@ void arn_heap_shared_clear(struct heap *h)
 		heap_out(h, c, -h->bins[c].out);
 	}
 	clear_large(h);
+	h->idle = h->gone = h->kept = 0;
+	arn_heap_forget(h);
 	lock_drop(&h->lock);
 }
 
@@ -468,7 +510,8 @@ void arn_heap_renew(struct heap *h)
 	for (unsigned c = 1; c < NCLASSES; c++)
 		h->bins[c] = (struct bin){.base = NULL};
 	h->large = NULL;
-	h->untold = 0;
+	h->untold = h->idle = h->gone = h->kept = 0;
+	arn_heap_forget(h);
 	if (!table_set(nheaps + 1, h))
 		return;
 	h->id = ++nheaps;
@@ -478,13 +521,18 @@ void arn_heap_renew(struct heap *h)
 
 bool arn_heap_check(struct heap *h)
 {
+	size_t idle = 0, gone = 0;
 	bool ok = true;
 
 	lock_take(&h->lock);
 	for (unsigned c = 1; c < NCLASSES; c++)
-		for (struct run *r = h->bins[c].partial; r != NULL; r = r->next)
+		for (struct run *r = h->bins[c].partial; r != NULL; r = r->next) {
 			ok &= arn_run_check(r) && r->owner == h->id && r->cls == c && r->listed &&
 			      r->nfree > 0;
+			idle += (size_t)r->nfree * arn_class[c].size;
+			gone += (size_t)r->gone_kib * KIB;
+		}
+	ok &= idle == h->idle && gone == h->gone && gone <= idle && h->regret <= h->allowed;
 	lock_drop(&h->lock);
 	return ok;
 }

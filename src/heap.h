@@ -66,10 +66,11 @@ struct heap {
 	struct combine *combine;
 	struct heap *parked_next; /* waiting queue */
 	struct run *large;        /* large and huge blocks of a shared heap */
-	/* Under `lock`, in bytes: what went out of the runs since arn_live was told; what came
-	 * back, less what went out again, since free OS pages in runs were last given back; how
-	 * much that may be, and how much of it because such pages were wanted again. */
-	size_t untold, shrunk, shrunk_max, regret;
+	/* Under `lock`, in bytes: what went out of the runs since arn_live was told; free regions
+	 * in runs; free rows of runs that were given back (so that resident <= idle - gone); what
+	 * stayed when rows were last looked for; how much more than that may come; and how much of
+	 * this because rows were wanted again. */
+	size_t untold, idle, gone, kept, allowed, regret;
 	/* Written by other threads; a line of its own. */
 	struct run *_Atomic remote_head __attribute__((aligned(ARN_CACHE_LINE)));
 	_Atomic size_t remote_bytes; /* given since the last collection */
@@ -85,6 +86,8 @@ struct heap *arn_heap_by_id(uint32_t id);
 /* Every heap ever made, by all_next; walked from ACQUIRE_GET(arn_heaps) without a lock. */
 extern struct heap *arn_heaps ARN_HIDDEN;
 uint32_t arn_heap_count(void);
+/* N more of them are in use, neither parked nor free: they share what may stay. */
+void arn_heap_count_used(int n);
 
 /* The heap of a thread that has none: every malloc finds an empty bin, every free a full one. */
 extern struct heap arn_heap_none;
@@ -100,14 +103,10 @@ void arn_heap_set_empty_bin(struct heap *h, unsigned cls);
 
 static inline void heap_tell(struct heap *h)
 {
-	const size_t out = h->untold, back = -out;
-
-	arn_live_tell(out);
+	arn_live_tell(h->untold);
 	h->untold = 0;
-	if ((intptr_t)out < 0)
-		h->shrunk += back;
-	else
-		h->shrunk -= out < h->shrunk ? out : h->shrunk;
+	if (h->idle - h->gone < h->kept)
+		h->kept = h->idle - h->gone;
 }
 
 /* N regions more of class CLS are outside of H's runs; fewer, as a wrapped number. */
@@ -115,6 +114,7 @@ static inline void heap_out(struct heap *h, unsigned cls, size_t n)
 {
 	RELAXED_SET(h->bins[cls].out, h->bins[cls].out + n);
 	h->untold += n * arn_class[cls].size;
+	h->idle -= n * arn_class[cls].size;
 	if (unlikely(h->untold + LIVE_STEP > 2 * LIVE_STEP))
 		heap_tell(h);
 }
@@ -128,8 +128,16 @@ void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n);
 void arn_heap_collect(struct heap *h);
 /* Takes in remote frees, and gives empty runs and free OS pages back. */
 void arn_heap_trim(struct heap *h);
-/* Gives the free OS pages of runs back if more than H's share of the promise may be among them. */
-void arn_heap_settle(struct heap *h);
+/* Gives free rows of runs back if more than H's share of the promise may be resident in them. */
+void arn_heap_settle_slow(struct heap *h);
+static inline void heap_settle(struct heap *h)
+{
+	if (unlikely(h->idle - h->gone > h->kept + h->allowed))
+		arn_heap_settle_slow(h);
+}
+
+/* What H was allowed to keep because it wanted it again, others may keep now. */
+void arn_heap_forget(struct heap *h);
 /* After bits of R were merged: lists it, or releases it when it became empty. */
 void arn_heap_run_freed(struct heap *h, struct run *r);
 

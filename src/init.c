@@ -38,6 +38,12 @@ static struct {
 	char variable[16]; /* here, since no process need touch our constants before it allocates */
 } start = {.environment_unread = true, .variable = "ARENA_OPTIONS"};
 
+bool arn_is_booted(void)
+{
+	/* Acquire pairs with the release in arn_boot(). */
+	return atomic_load_explicit(&booted, memory_order_acquire);
+}
+
 bool arn_boot(void)
 {
 	bool ok;

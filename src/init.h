@@ -11,6 +11,8 @@
  * out of memory, ask again. */
 bool arn_boot(void);
 
+bool arn_is_booted(void);
+
 /* Whether new blocks are ours; whoever asks first has the configuration read.  False: the
  * program was handed back to libc's malloc, and no thread gets a heap. */
 bool arn_serves(void);

@@ -60,8 +60,13 @@ void arn_lock_watch_check(void)
 	void (*repair)(void) = atomic_load_explicit(&watch_repair, memory_order_relaxed);
 
 	if (word != NULL && repair != NULL &&
-	    atomic_exchange_explicit(word, 1, memory_order_relaxed) == 0)
+	    atomic_exchange_explicit(word, 1, memory_order_relaxed) == 0) {
+		unsigned mine = arn_locks_mine;
+
 		repair();
+		/* Who waits here goes on to take the lock, and to drop those it held. */
+		arn_locks_mine = mine;
+	}
 }
 
 ARN_SLOW void arn_lock_take_slow(struct lock *l)

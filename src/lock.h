@@ -42,16 +42,21 @@ bool arn_lock_soon(struct lock *l);
 
 /* Locks that this thread holds, or is about to take or has just dropped: counted a little too long,
  * so that a signal handler that finds 0 may wait for any lock, and one that finds more for none
- * (reentry.c). */
+ * (alloc.c:heap_for). */
 extern ARN_TLS unsigned arn_locks_mine ARN_HIDDEN;
 
-static inline void lock_count(int n)
+static inline void lock_count_up(void)
 {
-	if (n < 0)
-		atomic_signal_fence(memory_order_seq_cst);
-	arn_locks_mine += (unsigned)n;
-	if (n > 0)
-		atomic_signal_fence(memory_order_seq_cst);
+	arn_locks_mine++;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* A forked child begins at 0, also one that returns into code that held locks. */
+static inline void lock_count_down(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	if (likely(arn_locks_mine != 0))
+		arn_locks_mine--;
 }
 
 static inline bool lock_swap(struct lock *l)
@@ -65,16 +70,16 @@ static inline bool lock_swap(struct lock *l)
 
 static inline bool lock_try(struct lock *l)
 {
-	lock_count(1);
+	lock_count_up();
 	if (likely(lock_swap(l)))
 		return true;
-	lock_count(-1);
+	lock_count_down();
 	return false;
 }
 
 static inline void lock_take(struct lock *l)
 {
-	lock_count(1);
+	lock_count_up();
 	if (unlikely(!lock_swap(l)))
 		arn_lock_take_slow(l);
 }
@@ -83,7 +88,7 @@ static inline void lock_drop(struct lock *l)
 {
 	if (unlikely(atomic_exchange_explicit(&l->word, 0, memory_order_release) == 2))
 		arn_lock_wake_slow(l);
-	lock_count(-1);
+	lock_count_down();
 }
 
 static inline bool lock_is_held(struct lock *l)

@@ -82,7 +82,7 @@ size_t arn_pages_heap_share(void);
 void arn_pages_runs_purged(size_t n, size_t forget);
 /* N of them are wanted again: how many more may stay. */
 size_t arn_pages_runs_regret(size_t n);
-/* How many heaps share the pages; counted by those who make them. */
+/* How many heaps in use share the pages: heap.h counts them. */
 extern _Atomic size_t arn_pages_heaps ARN_HIDDEN;
 extern struct run *arn_huge_live ARN_HIDDEN, *arn_huge_cached ARN_HIDDEN;
 

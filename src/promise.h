@@ -12,6 +12,9 @@
  * has taken sixteen times the limit; if more than half of the limit lay dirty through all of it, a
  * quarter of that was wanted by nobody and is taken off.  So a loop over 64 MiB faults them in
  * twice, not each time, and a program that turns to other work gives them back.
+ *
+ * Free rows inside of runs that are partly in use are the heaps' own (heap.c:purge_runs): each heap
+ * may keep the limit's share, and what it regretted, at most 63 MiB more for all heaps together.
  */
 #ifndef ARN_PROMISE_H
 #define ARN_PROMISE_H

@@ -137,8 +137,7 @@ void arn_heap_collect(struct heap *h)
 			arn_heap_run_freed(h, r);
 		}
 	}
-	if (unlikely(h->shrunk > h->shrunk_max))
-		arn_heap_settle(h);
+	heap_settle(h);
 }
 
 static void slot_send(struct combine_slot *s)
@@ -197,7 +196,8 @@ void arn_remote_free(struct heap *me, struct run *r, void *p)
 
 void arn_remote_flush(struct heap *me)
 {
-	if (me->combine == NULL)
+	/* Combining: in a signal handler that interrupted just that. */
+	if (me->combine == NULL || me->combining)
 		return;
 	me->combining = true;
 	atomic_signal_fence(memory_order_seq_cst);

@@ -27,7 +27,8 @@ struct run *arn_run_new(unsigned cls, unsigned npages, uint32_t owner)
 	RELAXED_SET(r->cls, (uint8_t)cls);
 	RELAXED_SET(r->nfree, (uint16_t)nregions);
 	r->first = 0;
-	r->purged = 0;
+	r->looked = 0;
+	r->gone_kib = 0;
 	r->listed = false;
 	r->waste = NULL;
 	r->state = RUN_SMALL;
@@ -91,10 +92,14 @@ size_t arn_run_purge(struct run *r)
 
 		to = bitmap_next(r->bits, from, r->nregions, false);
 		end = bits_round_down(r->base + to * size, os);
-		if (start + PURGE_ROW_MIN <= end && arn_os_purge((void *)start, end - start))
-			bytes += end - start;
+		if (start + PURGE_ROW_MIN > end)
+			continue;
+		/* Locked memory, or a sandbox: the next row would fare no better. */
+		if (!arn_os_purge((void *)start, end - start))
+			break;
+		bytes += end - start;
 	}
-	r->purged = r->nfree;
+	r->looked = r->nfree;
 	return bytes;
 }
 

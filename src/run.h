@@ -58,9 +58,9 @@ struct run {
 	_Atomic uint32_t owner; /* heap id; changes only between lives */
 	uint16_t nfree;
 	uint16_t nregions;
-	uint16_t first; /* no word below this one has a free bit */
-	uint16_t
-		purged; /* nfree when its free OS pages were last given back; 0: taken from since */
+	uint16_t first;    /* no word below this one has a free bit */
+	uint16_t looked;   /* nfree when free rows were last looked for; 0: taken from since */
+	uint16_t gone_kib; /* of its free rows, given back and not yet taken again */
 	uint8_t cls;
 	uint8_t state;
 	uint8_t nwords;

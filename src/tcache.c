@@ -35,6 +35,15 @@ static unsigned cap_max(unsigned cls)
 	return cap_floor(arn_class[cls].cache_max);
 }
 
+/* With h->lock held.  Until its owner is done a bin looks empty and full, to a signal handler too.
+ */
+static void bin_hide(struct heap *h, unsigned cls)
+{
+	h->limit[cls] = h->bins[cls].base;
+	RELAXED_SET(h->top[cls], h->bins[cls].base);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* With h->lock held: a child forked in between leaves the heap alone.  Gives bin CLS an array for
  * CAP pointers with the old contents.  False: no memory, no change. */
 static bool array_set(struct heap *h, unsigned cls, unsigned cap)
@@ -47,9 +56,12 @@ static bool array_set(struct heap *h, unsigned cls, unsigned cap)
 	if (a == NULL)
 		return false;
 	*a++ = NULL;
+	if (old != NULL)
+		bin_hide(h, cls);
 	for (size_t i = 0; i < n; i++)
 		a[i] = old[i];
 	RELAXED_SET(h->top[cls], a + n);
+	atomic_signal_fence(memory_order_seq_cst);
 	h->limit[cls] = a + cap;
 	RELAXED_SET(b->base, a);
 	if (old != NULL)
@@ -75,7 +87,7 @@ static void *refill(struct heap *h, unsigned cls)
 {
 	struct bin *b = &h->bins[cls];
 	unsigned want, got;
-	void *p = NULL;
+	void *p = NULL, **limit;
 
 	if (b->base == NULL && !array_first(h, cls)) {
 		/* No memory for an array: one region at a time. */
@@ -88,17 +100,21 @@ static void *refill(struct heap *h, unsigned cls)
 	if (want > b->cap)
 		want = b->cap;
 	/* A bin that shrank is wanted again. */
-	if (h->limit[cls] < b->base + want)
-		h->limit[cls] = b->base + want;
+	limit = h->limit[cls] < b->base + want ? b->base + want : h->limit[cls];
+	bin_hide(h, cls);
 	got = arn_heap_take(h, cls, b->base + want, want);
-	if (got == 0)
+	if (got == 0) {
+		h->limit[cls] = limit;
 		return NULL;
+	}
 	if (got < want)
 		__builtin_memmove(b->base, b->base + want - got, got * sizeof *b->base);
 	else if (b->want < arn_class[cls].refill_max)
 		b->want *= 2;
 	p = b->base[got - 1];
+	atomic_signal_fence(memory_order_seq_cst);
 	RELAXED_SET(h->top[cls], b->base + got - 1);
+	h->limit[cls] = limit;
 	return p;
 }
 
@@ -119,10 +135,14 @@ static void flush(struct heap *h, unsigned cls, size_t n)
 {
 	struct bin *b = &h->bins[cls];
 	size_t kept = tcache_count(h, cls) - n;
+	void **limit = h->limit[cls];
 
+	bin_hide(h, cls);
 	arn_heap_give(h, cls, b->base, (unsigned)n);
 	__builtin_memmove(b->base, b->base + n, kept * sizeof *b->base);
+	atomic_signal_fence(memory_order_seq_cst);
 	RELAXED_SET(h->top[cls], b->base + kept);
+	h->limit[cls] = limit;
 }
 
 /* About how many bytes of address space the cached regions of a full bin lie scattered over, from
@@ -204,6 +224,7 @@ void arn_tcache_drop_arrays(struct heap *h)
 		arn_meta_put(array_kind(b->cap), a - 1);
 		b->cap = 0;
 	}
+	arn_heap_forget(h);
 	lock_drop(&h->lock);
 }
 

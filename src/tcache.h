@@ -23,8 +23,8 @@ void arn_tcache_flush_all(struct heap *h);
  * nothing changed, when other threads have bins. */
 bool arn_tcache_close(void);
 
-/* Before parking: H, whose cache is empty, gives its arrays up.  The next thread may be of another
- * kind, and otherwise in time every heap would have the largest array of every class. */
+/* Before parking: H, whose cache is empty, gives up its arrays and what it was allowed to keep. The
+ * next thread may be of another kind, and in time every heap would have the most of all. */
 void arn_tcache_drop_arrays(struct heap *h);
 
 /* Pops a region of class CLS after a refill, or NULL. */

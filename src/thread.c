@@ -50,6 +50,7 @@ static void queue_orphans(void)
 		h->parked_next = queue;
 		queue = h;
 		RELAXED_SET(queue_n, queue_n + 1);
+		arn_heap_count_used(-1);
 	}
 	orphans = false;
 }
@@ -66,6 +67,7 @@ static struct heap *adopt(void)
 		queue = h->parked_next;
 		RELAXED_SET(queue_n, queue_n - 1);
 		RELAXED_SET(h->parked, false);
+		arn_heap_count_used(1);
 		h->rounds = 0;
 	} else {
 		h = arn_heap_new(HEAP_THREAD);
@@ -84,18 +86,19 @@ static void park(struct heap *h)
 	h->parked_next = queue;
 	queue = h;
 	RELAXED_SET(queue_n, queue_n + 1);
+	arn_heap_count_used(-1);
 	lock_drop(&arn_threads_lock);
 }
 
 struct heap *arn_thread_ended(void)
 {
-	struct heap *h = RELAXED_GET(ended);
+	struct heap *h = ACQUIRE_GET(ended); /* pairs with the release below */
 
 	if (h != NULL || (arn_locks_mine != 0 && !arn_lock_soon(&arn_threads_lock)))
 		return h;
 	lock_take(&arn_threads_lock);
 	if (ended == NULL)
-		RELAXED_SET(ended, arn_heap_new(HEAP_SHARED));
+		RELEASE_SET(ended, arn_heap_new(HEAP_SHARED));
 	h = ended;
 	lock_drop(&arn_threads_lock);
 	return h;
@@ -171,10 +174,12 @@ struct heap *arn_thread_shared_new(void)
 		return NULL;
 	lock_take(&arn_threads_lock);
 	h = shared_free_list;
-	if (h != NULL)
+	if (h != NULL) {
 		shared_free_list = h->parked_next;
-	else
+		arn_heap_count_used(1);
+	} else {
 		h = arn_heap_new(HEAP_SHARED);
+	}
 	if (h != NULL)
 		RELAXED_SET(h->parked, false);
 	lock_drop(&arn_threads_lock);
@@ -187,6 +192,7 @@ void arn_thread_shared_free(struct heap *h)
 	RELAXED_SET(h->parked, true);
 	h->parked_next = shared_free_list;
 	shared_free_list = h;
+	arn_heap_count_used(-1);
 	lock_drop(&arn_threads_lock);
 }
 

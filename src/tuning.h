@@ -65,7 +65,7 @@
 #define TCACHE_BYTES_LARGE (64 * KIB)
 #define TCACHE_CAP_MIN     8
 /* A bin whose regions lie scattered over more than this, while few others of their class are live,
- * may be all that keeps that much memory: 2047 regions in as many runs of 64 KiB would pin 128 MiB.
+ * may be all that keeps that much memory: 8191 regions on as many OS pages would pin 32 MiB.
  */
 #define TCACHE_PIN_BYTES (1 * MIB)
 

@@ -426,6 +426,9 @@ static void boot_check(void)
 	EXPECT(first_block[0] != NULL && first_block[1] != NULL && first_block[0] != first_block[1],
 	       "blocks %p and %p", first_block[0], first_block[1]);
 	EXPECT(arn_heap_count() == 2 && arn_pages_check(), "two heaps");
+	/* A second boot would put another window in the place of the first. */
+	EXPECT(pagemap_run(first_block[0]) != NULL && pagemap_run(first_block[1]) != NULL,
+	       "a block that the page map does not know");
 }
 
 /* ---- lock: the futex lock itself ------------------------------------------------------------------ */

@@ -44,6 +44,8 @@ static void work(uint64_t seed)
 	}
 	for (int i = 0; i < N; i++)
 		tcache_free(p[i]);
+	if (arn_locks_mine != 0)
+		abort();
 }
 
 static void *work_in_thread(void *arg)

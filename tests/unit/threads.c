@@ -297,11 +297,13 @@ START_TEST(frees_in_random_order)
 }
 END_TEST
 
-/* One block in 1024 stays.  Each pins an OS page of its own, and not the run around it. */
+/* One block in 1024 stays.  Each pins an OS page of its own, and not the run around it; also when
+ * all the time as much is allocated in another class. */
 START_TEST(survivors_pin_pages_not_runs)
 {
 	const size_t survivors = 64 * MIB / 64 / 1024;
-	size_t before;
+	void **others = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t before, n = 0;
 
 	block_bytes = 64;
 	nblocks = 64 * MIB / block_bytes;
@@ -314,11 +316,17 @@ START_TEST(survivors_pin_pages_not_runs)
 		memset(blocks[i], 1, block_bytes);
 	}
 	for (size_t i = 0; i < nblocks; i++)
-		if (i % 1024 != 0)
+		if (i % 1024 != 0) {
 			tcache_free(blocks[i]);
+			if (_i == 1 && i % 2 == 0) {
+				others[n] = tcache_malloc(128);
+				memset(others[n++], 1, 128);
+			}
+		}
 	/* The caches, the promise, the metadata, and rows too short to go. */
 	if (!UNIT_SANITIZED)
-		ck_assert_uint_le(unit_resident() - before, survivors * 2 * PURGE_ROW_MIN + 8 * MIB);
+		ck_assert_uint_le(unit_resident() - before, survivors * 2 * PURGE_ROW_MIN + 8 * MIB +
+								 n * 128 / 8 * 9 + n * 8);
 	for (size_t i = 0; i < nblocks; i += 1024) {
 		ck_assert_int_eq(*(char *)blocks[i], 1);
 		ck_assert_int_eq(((char *)blocks[i])[63], 1);
@@ -331,7 +339,10 @@ START_TEST(survivors_pin_pages_not_runs)
 	}
 	for (size_t i = 0; i < nblocks / 8; i++)
 		tcache_free(blocks[i]);
+	while (n > 0)
+		tcache_free(others[--n]);
 	ck_assert(arn_heap_check(arn_heap));
+	munmap(others, 4 * MIB);
 	munmap(blocks, nblocks * sizeof *blocks);
 }
 END_TEST
@@ -344,6 +355,39 @@ static void free_twice(void *p)
 	lock_take(&arn_pages_lock);
 	tcache_free(p);
 	tcache_free(p);
+}
+
+static void free_again_later(void *p)
+{
+	lock_take(&arn_pages_lock);
+	tcache_free(p);
+	lock_drop(&arn_pages_lock);
+	tcache_free(p);
+}
+
+/* What a handler freed of an arena is not freed again when the arena goes. */
+static void arena_goes(void)
+{
+	size_t before = arn_pages.large, huge = arn_pages.huge;
+
+	for (int i = 0; i < 3; i++) {
+		struct heap *h = arn_thread_shared_new();
+		void *small = arn_alloc_in(h, 100, QUANTUM), *large = arn_alloc_in(h, MIB, QUANTUM);
+		void *big = arn_alloc_in(h, 3 * MIB, QUANTUM);
+
+		lock_take(&arn_pages_lock);
+		tcache_free(small);
+		tcache_free(large);
+		tcache_free(big);
+		lock_drop(&arn_pages_lock);
+		arn_large_free_deferred();
+		arn_heap_shared_clear(h);
+		ck_assert(arn_heap_check(h));
+		ck_assert_ptr_null(atomic_load(&h->remote_head));
+		arn_thread_shared_free(h);
+		ck_assert_uint_eq(arn_pages.large, before);
+		ck_assert_uint_eq(arn_pages.huge, huge);
+	}
 }
 
 START_TEST(handlers_wait_for_nothing)
@@ -385,6 +429,8 @@ START_TEST(handlers_wait_for_nothing)
 	arn_tcache_flush_all(arn_heap);
 	ck_assert(arn_heap_check(arn_heap));
 	REQUIRE_CRIME(free_twice, large, "double free");
+	REQUIRE_CRIME(free_again_later, large, "double free");
+	arena_goes();
 	tcache_free(large);
 }
 END_TEST
@@ -402,7 +448,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, owner_asleep, 0, 3);
 	tcase_add_test(tc, frees_in_random_order);
-	tcase_add_test(tc, survivors_pin_pages_not_runs);
+	tcase_add_loop_test(tc, survivors_pin_pages_not_runs, 0, 2);
 	suite_add_tcase(s, tc);
 	return unit_run(s);
 }
