@@ -268,15 +268,13 @@ START_TEST(owner_asleep)
 }
 END_TEST
 
-/* Hazard: each of some thousand cached regions may be the last one of its run and keep all of it.
- */
-START_TEST(frees_in_random_order)
+/* BYTES of written blocks of 64; returns what was resident before. */
+static size_t fill_with_small(size_t bytes)
 {
-	uint64_t seed = 3;
 	size_t before;
 
 	block_bytes = 64;
-	nblocks = 128 * MIB / block_bytes;
+	nblocks = bytes / block_bytes;
 	blocks = mmap(NULL, nblocks * sizeof *blocks, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memset(blocks, 0, nblocks * sizeof *blocks);
@@ -285,6 +283,17 @@ START_TEST(frees_in_random_order)
 		blocks[i] = tcache_malloc(block_bytes);
 		memset(blocks[i], 1, block_bytes);
 	}
+	return before;
+}
+
+/* Hazard: each of some thousand cached regions may be the last one of its run and keep all of it.
+ */
+START_TEST(frees_in_random_order)
+{
+	uint64_t seed = 3;
+	size_t before;
+
+	before = fill_with_small(128 * MIB);
 	for (size_t i = nblocks; i > 0; i--) {
 		size_t k = unit_random(&seed) % i;
 		void *p = blocks[k];
@@ -305,16 +314,7 @@ START_TEST(survivors_pin_pages_not_runs)
 	void **others = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	size_t before, n = 0;
 
-	block_bytes = 64;
-	nblocks = 64 * MIB / block_bytes;
-	blocks = mmap(NULL, nblocks * sizeof *blocks, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	memset(blocks, 0, nblocks * sizeof *blocks);
-	before = unit_resident();
-	for (size_t i = 0; i < nblocks; i++) {
-		blocks[i] = tcache_malloc(block_bytes);
-		memset(blocks[i], 1, block_bytes);
-	}
+	before = fill_with_small(64 * MIB);
 	for (size_t i = 0; i < nblocks; i++)
 		if (i % 1024 != 0) {
 			tcache_free(blocks[i]);
