@@ -18,6 +18,7 @@
 #include "os.h"
 #include "pages.h"
 #include "run_ops.h"
+#include "starter.h"
 #include "tcache.h"
 
 _Atomic size_t arn_delete_mismatches;
@@ -30,7 +31,7 @@ static void *no_memory(void)
 
 /* ---- small ------------------------------------------------------------------------------- */
 
-static void *small_malloc(struct heap *h, unsigned cls, size_t asked)
+static void *small_malloc(struct heap *h, unsigned cls, size_t asked, size_t alignment)
 {
 	void **top = h->top[cls];
 	void *p = top[-1];
@@ -44,7 +45,7 @@ static void *small_malloc(struct heap *h, unsigned cls, size_t asked)
 	if (h->kind == HEAP_SHARED)
 		return arn_heap_shared_malloc(h, cls);
 	if (p == NULL)
-		return arn_tcache_refill_slow(h, cls);
+		return arn_tcache_refill_slow(h, cls, alignment > QUANTUM);
 	ARN_STEP(h->top[cls], -1);
 	return p;
 }
@@ -219,7 +220,7 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 		size = 1;
 	cls = aligned_class(size, alignment);
 	for (int try = 0; try < 2; try++) {
-		p = cls != 0 ? small_malloc(h, cls, asked)
+		p = cls != 0 ? small_malloc(h, cls, asked, alignment)
 			     : large_malloc(h, size, alignment, asked, false);
 		if (likely(p != NULL || try > 0))
 			break;
@@ -240,7 +241,7 @@ ARN_SLOW void *arn_malloc_slow(size_t size)
 	/* Nearly always: an empty bin of a thread's own heap. */
 	if (likely(size - 1 < SMALL_MAX && h->kind == HEAP_THREAD && arn_locks_mine == 0) &&
 	    !live_recording()) {
-		void *p = arn_tcache_refill_slow(h, sizeclass_of(size));
+		void *p = arn_tcache_refill_slow(h, sizeclass_of(size), false);
 
 		if (likely(p != NULL)) {
 			valgrind_malloc(p, size, false);
@@ -325,13 +326,16 @@ static struct run *large_at(const void *p, uint32_t info)
 	return r;
 }
 
-/* P, in a page of small regions, must be the start of one. */
-static inline void check_region(const void *p)
+/* The class of the small block that starts at P, whose info is INFO. */
+static inline unsigned class_at(const void *p, uint32_t info)
 {
 	const struct run *r = pagemap_run(p);
 
+	if (unlikely(r != NULL && INFO_CLASS(info) == INFO_STARTER))
+		return sizeclass_of(arn_starter_size(r, p));
 	if (unlikely(r == NULL || run_region_of(r, p) < 0))
 		arn_crime(CRIME_INTERIOR, p);
+	return INFO_CLASS(info);
 }
 
 /* Into the runs of this thread's own heap H. */
@@ -340,6 +344,13 @@ static void recorded_free(struct heap *h, void *p)
 	arn_heap_recorded_free(h, pagemap_run(p), p);
 	if (control_pending())
 		arn_control_serve_slow();
+}
+
+static void starter_free(struct heap *h, void *p)
+{
+	lock_take(&h->lock);
+	arn_starter_give(h, pagemap_run(p), p);
+	lock_drop(&h->lock);
 }
 
 ARN_SLOW void arn_free_slow(void *p)
@@ -359,14 +370,16 @@ ARN_SLOW void arn_free_slow(void *p)
 	valgrind_free(p);
 	if (live_recording() && cls < NCLASSES)
 		arn_live_forget(pagemap_run(p), p);
-	if (cls >= NCLASSES) {
+	if (cls > INFO_STARTER) {
 		large_free(large_at(p, info));
 	} else if (unlikely(arn_locks_mine != 0)) {
 		arn_remote_free(&arn_heap_none, pagemap_run(p), p);
 	} else if (INFO_OWNER(info) == h->id && h->kind == HEAP_THREAD) {
-		if (h->top[cls][-1] == p)
+		if (cls == INFO_STARTER)
+			starter_free(h, p);
+		else if (h->top[cls][-1] == p)
 			arn_crime(CRIME_DOUBLE_FREE, p);
-		if (live_recording())
+		else if (live_recording())
 			recorded_free(h, p);
 		else
 			arn_tcache_overflow_slow(h, cls, p);
@@ -400,7 +413,7 @@ static void request_change(void *p, size_t size)
 
 	if (r->state == RUN_SMALL) {
 		arn_live_change(r, p, size);
-	} else {
+	} else if (r->state != RUN_STARTER) { /* from before recording began */
 		arn_live_block_forget(r, run_block_bytes(r));
 		arn_live_block(r, size);
 	}
@@ -479,12 +492,11 @@ static void *realloc_large(void *p, struct run *r, size_t size)
  * tells the class: free_sized() checks it. */
 static void *realloc_small(void *p, uint32_t info, size_t size)
 {
-	uint32_t cls = INFO_CLASS(info);
+	unsigned cls = class_at(p, info);
 	bool own = (info ^ arn_heap->info) < NCLASSES;
 	const size_t old = arn_class[cls].size;
 	void *q;
 
-	check_region(p);
 	if (size <= SMALL_MAX && sizeclass_of(size) == cls) {
 		valgrind_resize(p, valgrind_asked(p, old), size, old);
 		if (live_recording())
@@ -522,7 +534,7 @@ void *arn_realloc(void *p, size_t size)
 			crime(p);
 		return q;
 	}
-	if (likely(INFO_CLASS(info) < NCLASSES))
+	if (likely(INFO_CLASS(info) <= INFO_STARTER))
 		return realloc_small(p, info, size);
 	return realloc_large(p, large_at(p, info), size);
 }
@@ -592,10 +604,9 @@ static size_t usable_size(const void *p)
 			crime(p);
 		return n;
 	}
-	if (cls >= NCLASSES)
+	if (cls > INFO_STARTER)
 		return large_at(p, info)->size;
-	check_region(p);
-	return arn_class[cls].size;
+	return arn_class[class_at(p, info)].size;
 }
 
 size_t arn_usable_size(const void *p)

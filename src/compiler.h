@@ -46,6 +46,10 @@
 /* Initial-exec costs one load; the dynamic models call __tls_get_addr, which may call malloc. */
 #define ARN_TLS __thread __attribute__((tls_model("initial-exec")))
 
+/* Large, and mostly untouched: behind all other variables, which then share one OS page.  Linkers
+ * put common symbols last in .bss. */
+#define ARN_LAST __attribute__((common, visibility("hidden")))
+
 #define ARN_CACHE_LINE 64
 
 #if defined(__SANITIZE_THREAD__)

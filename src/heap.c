@@ -9,30 +9,33 @@
 #include "pagemap.h"
 #include "pages.h"
 #include "run_ops.h"
+#include "starter.h"
 #include "valgrind.h"
 
-/* Ids below 64 are in a table beside the other globals: a process with few threads touches no
+/* Ids below 32 are in a table beside the other globals: a process with few threads touches no
  * other page for it.  2^20 heaps in all, far above any thread limit. */
-#define FIRST_IDS   64
+#define FIRST_IDS   32
 #define LEAF_IDS    1024
 #define ROOT_LEAVES 1024
 
 static struct heap *first_table[FIRST_IDS];
-static struct heap **root_table[ROOT_LEAVES];
+struct heap **arn_heap_table[ROOT_LEAVES] ARN_LAST;
+#define root_table arn_heap_table
+/* Has the ids of all heaps that were caught busy in a fork. */
+struct heap arn_heap_lost ARN_LAST;
 struct heap *arn_heaps;
 static uint32_t nheaps; /* ids 1 .. nheaps exist */
 
-static void *no_regions[2]; /* the sentinel of a bin without an array */
+static void *const no_regions[2]; /* the sentinel of a bin without an array */
 
-#define T  &no_regions[1]
+#define T  (void **)&no_regions[1]
 #define T8 T, T, T, T, T, T, T, T
 /* Its id is above every real one, so that no page's info matches. */
-struct heap arn_heap_none = {
+const union heap_none arn_no_heap = {.heap = {
 	.top = {T8, T8, T8, T8, T8, T8, T8, T},
 	.limit = {T8, T8, T8, T8, T8, T8, T8, T},
 	.info = 0xffffff00u,
-	.kind = HEAP_NONE,
-};
+}};
 #undef T8
 #undef T
 
@@ -74,14 +77,14 @@ static bool table_set(uint32_t id, struct heap *h)
 void arn_heap_set_empty_bin(struct heap *h, unsigned cls)
 {
 	h->limit[cls] = h->top[cls]; /* full, at every moment */
-	RELAXED_SET(h->top[cls], &no_regions[1]);
-	h->limit[cls] = &no_regions[1];
+	RELAXED_SET(h->top[cls], (void **)&no_regions[1]);
+	h->limit[cls] = (void **)&no_regions[1];
 }
 
 void arn_heap_set_empty(struct heap *h)
 {
 	for (unsigned c = 0; c < NCLASSES; c++)
-		h->top[c] = h->limit[c] = &no_regions[1];
+		h->top[c] = h->limit[c] = (void **)&no_regions[1];
 }
 
 void arn_heap_count_used(int n)
@@ -379,6 +382,7 @@ void arn_heap_trim(struct heap *h)
 				release(h, r);
 		}
 	}
+	arn_starter_trim(h);
 	purge_runs(h);
 }
 
@@ -499,11 +503,9 @@ void arn_heap_shared_clear(struct heap *h)
 
 void arn_heap_renew(struct heap *h)
 {
-	static struct heap lost;
 	uint32_t old = h->id;
 
-	lost.kind = HEAP_LOST;
-
+	arn_heap_lost.kind = HEAP_LOST;
 	arn_live_tell(h->untold);
 	for (unsigned c = 1; c < NCLASSES; c++)
 		arn_live_tell(-h->bins[c].out * arn_class[c].size);
@@ -516,7 +518,7 @@ void arn_heap_renew(struct heap *h)
 		return;
 	h->id = ++nheaps;
 	h->info = h->id << INFO_CLASS_BITS;
-	table_set(old, &lost);
+	table_set(old, &arn_heap_lost);
 }
 
 bool arn_heap_check(struct heap *h)
@@ -532,6 +534,10 @@ bool arn_heap_check(struct heap *h)
 			idle += (size_t)r->nfree * arn_class[c].size;
 			gone += (size_t)r->gone_kib * KIB;
 		}
+	for (const struct run *r = h->starters; r != NULL; r = r->next) {
+		ok &= arn_starter_check(r) && r->owner == h->id;
+		idle += (size_t)r->nfree * QUANTUM;
+	}
 	ok &= idle == h->idle && gone == h->gone && gone <= idle && h->regret <= h->allowed;
 	lock_drop(&h->lock);
 	return ok;

@@ -37,7 +37,7 @@ struct bin {
 	struct run *full;    /* runs without one; kept only for shared heaps, to destroy them */
 	void **base;         /* the tcache array; NULL before the first refill */
 	uint16_t cap;
-	uint16_t want; /* regions that the next refill takes */
+	uint16_t want; /* regions that the next refill takes; without an array: taken from starters */
 	uint32_t nruns;
 	size_t out;
 };
@@ -66,6 +66,8 @@ struct heap {
 	struct combine *combine;
 	struct heap *parked_next; /* waiting queue */
 	struct run *large;        /* large and huge blocks of a shared heap */
+	struct run *starters;     /* by next; blocks come from the first */
+	unsigned nstarters;
 	/* Under `lock`, in bytes: what went out of the runs since arn_live was told; free regions
 	 * in runs; free rows of runs that were given back (so that resident <= idle - gone); what
 	 * stayed when rows were last looked for; how much more than that may come; and how much of
@@ -89,8 +91,18 @@ uint32_t arn_heap_count(void);
 /* N more of them are in use, neither parked nor free: they share what may stay. */
 void arn_heap_count_used(int n);
 
-/* The heap of a thread that has none: every malloc finds an empty bin, every free a full one. */
-extern struct heap arn_heap_none;
+/* The heap of a thread that has none: every malloc finds an empty bin, every free a full one.  It is
+ * constant, and ends where others would write. */
+union heap_none {
+	struct {
+		void **top[NCLASSES], **limit[NCLASSES];
+		uint32_t info;
+	} heap;
+	char bytes[offsetof(struct heap, remote_head)];
+};
+_Static_assert(offsetof(union heap_none, heap.info) == offsetof(struct heap, info), "as struct heap");
+extern const union heap_none arn_no_heap ARN_HIDDEN;
+#define arn_heap_none (*(struct heap *)&arn_no_heap)
 /* The calling thread's heap; never NULL. */
 extern ARN_TLS struct heap *arn_heap ARN_HIDDEN;
 /* arn_crime() where a heap's lock may be held: a handler of SIGABRT that allocates must not meet

@@ -12,7 +12,7 @@
 #include "run_ops.h"
 
 struct live_state arn_live;
-struct live_row arn_live_rows[LIVE_ROWS];
+struct live_row arn_live_rows[LIVE_ROWS] ARN_LAST;
 bool arn_live_recording;
 
 typedef _Atomic uint16_t waste_entry;

@@ -9,7 +9,7 @@ CORE_FILES = \
 	src/os_linux.c src/lock.c src/fatal.c src/options.c \
 	src/meta.c src/slot.c src/pagemap.c src/promise.c src/pages.c src/huge.c \
 	src/run.c src/live.c \
-	src/heap.c src/remote.c \
+	src/heap.c src/starter.c src/remote.c \
 	src/tcache.c src/thread.c \
 	src/policy.c src/foreign.c src/alloc.c src/fork.c src/stats.c src/root.c src/init.c src/api.c
 
@@ -21,7 +21,7 @@ HEADER_FILES = \
 	src/os.h src/lock.h src/fatal.h src/options.h src/control.h src/init.h \
 	src/meta.h src/run.h src/pagemap.h src/promise.h src/pages.h \
 	src/run_ops.h src/live.h \
-	src/heap.h \
+	src/heap.h src/starter.h \
 	src/tcache_inl.h src/tcache.h \
 	src/policy.h src/foreign.h src/alloc.h src/fork.h src/stats.h src/root.h src/override.h
 

@@ -23,7 +23,8 @@
 struct lock arn_meta_lock;
 struct meta_block *arn_meta_blocks;
 static void *free_slots[META_KINDS];
-static char boot[BOOT_BYTES] __attribute__((aligned(ARN_CACHE_LINE)));
+char arn_meta_boot[BOOT_BYTES] ARN_LAST __attribute__((aligned(ARN_CACHE_LINE)));
+#define boot arn_meta_boot
 static char *cursor = boot;
 static size_t left = BOOT_BYTES;
 size_t arn_meta_mapped = BOOT_BYTES, arn_meta_used;

@@ -15,8 +15,8 @@
 
 /* Tcache arrays come in powers of two lines, 2^2 .. 2^10 (31 .. 8191 pointers and a sentinel). */
 #define META_ARRAY_KINDS 11
-/* Run slots have 2 .. 6 lines. */
-#define META_RUN_KINDS 7
+/* Run slots have 2 .. 6 lines, those of starter runs 10. */
+#define META_RUN_KINDS 11
 
 enum meta_kind {
 	META_HEAP,

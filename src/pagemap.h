@@ -29,7 +29,9 @@
 #define INFO_CLASS_BITS  8
 #define INFO_CLASS(info) ((info)&255u)
 #define INFO_OWNER(info) ((info) >> INFO_CLASS_BITS)
-/* Class numbers of pages that hold no small regions. */
+/* Class numbers of pages that hold other things than regions of one class: a starter run, whose
+ * blocks are small too, so that CLASS <= INFO_STARTER means small; */
+#define INFO_STARTER NCLASSES
 #define INFO_LARGE 253u /* first page of a large block */
 #define INFO_INNER 254u /* another page of a large block */
 #define INFO_HUGE  255u /* first page of a huge block */

@@ -30,6 +30,7 @@
 #include "heap.h"
 #include "pagemap.h"
 #include "run_ops.h"
+#include "starter.h"
 
 static void push(struct heap *owner, struct run *r)
 {
@@ -119,6 +120,10 @@ void arn_heap_collect(struct heap *h)
 			queue(r, owner);
 			continue;
 		}
+		if (unlikely(r->state == RUN_STARTER)) {
+			arn_starter_collect(h, r);
+			continue;
+		}
 		for (unsigned w = 0; w < r->nwords; w++) {
 			_Atomic uint64_t *word = &run_remote(r)[w];
 			uint64_t mask, twice;
@@ -167,6 +172,11 @@ void arn_remote_free(struct heap *me, struct run *r, void *p)
 		arn_heap_crime(CRIME_INTERIOR, p);
 	w = (unsigned)region / WORD_BITS;
 	bit = 1ull << (region % WORD_BITS);
+	if (unlikely(r->state == RUN_STARTER)) {
+		arn_starter_size(r, p); /* it is a block, or a crime */
+		apply(r, w, bit);
+		return;
+	}
 	if (me->combine == NULL && me->kind == HEAP_THREAD)
 		RELEASE_SET(me->combine,
 			    arn_meta_get(META_COMBINE, sizeof *me->combine / ARN_CACHE_LINE));

@@ -35,6 +35,7 @@ enum run_state {
 	RUN_SMALL,
 	RUN_LARGE,
 	RUN_HUGE,
+	RUN_STARTER, /* starter.h */
 };
 
 /* Of remote_queued: its page is being given back. */
@@ -58,7 +59,7 @@ struct run {
 	_Atomic uint32_t owner; /* heap id; changes only between lives */
 	uint16_t nfree;
 	uint16_t nregions;
-	uint16_t first;    /* no word below this one has a free bit */
+	uint16_t first;    /* no word below this one has a free bit; starters: the next granule */
 	uint16_t looked;   /* nfree when free rows were last looked for; 0: taken from since */
 	uint16_t gone_kib; /* of its free rows, given back and not yet taken again */
 	uint8_t cls;
@@ -93,6 +94,17 @@ static inline size_t run_block_bytes(const struct run *r)
 static inline _Atomic uint64_t *run_remote(struct run *r)
 {
 	return (_Atomic uint64_t *)&r->bits[r->nwords];
+}
+
+/* The third and fourth bitmap of a starter run. */
+static inline uint64_t *run_starts(const struct run *r)
+{
+	return (uint64_t *)&r->bits[2 * r->nwords];
+}
+
+static inline uint64_t *run_ends(const struct run *r)
+{
+	return (uint64_t *)&r->bits[3 * r->nwords];
 }
 
 /* Lines of a slot for NWORDS words of bitmap, local and remote. */

@@ -9,6 +9,7 @@
 #include "tcache.h"
 
 #include "control.h"
+#include "starter.h"
 #include "tcache_inl.h"
 
 #define POINTERS_PER_LINE (ARN_CACHE_LINE / sizeof(void *))
@@ -82,13 +83,19 @@ static bool array_first(struct heap *h, unsigned cls)
 	return true;
 }
 
-/* With h->lock held.  Fills the empty bin and pops one region. */
-static void *refill(struct heap *h, unsigned cls)
+/* With h->lock held.  Fills the empty bin and pops one region; ALIGNED: one of a run. */
+static void *refill(struct heap *h, unsigned cls, bool aligned)
 {
 	struct bin *b = &h->bins[cls];
 	unsigned want, got;
 	void *p = NULL, **limit;
 
+	if (b->base == NULL && !aligned && starter_serves(cls, b->want)) {
+		p = arn_starter_take(h, cls);
+		b->want++;
+		if (p != NULL)
+			return p;
+	}
 	if (b->base == NULL && !array_first(h, cls)) {
 		/* No memory for an array: one region at a time. */
 		arn_heap_take(h, cls, &p + 1, 1);
@@ -118,12 +125,12 @@ static void *refill(struct heap *h, unsigned cls)
 	return p;
 }
 
-ARN_SLOW void *arn_tcache_refill_slow(struct heap *h, unsigned cls)
+ARN_SLOW void *arn_tcache_refill_slow(struct heap *h, unsigned cls, bool aligned)
 {
 	void *p;
 
 	lock_take(&h->lock);
-	p = refill(h, cls);
+	p = refill(h, cls, aligned);
 	lock_drop(&h->lock);
 	if (unlikely(control_pending()))
 		arn_control_serve_slow();
@@ -224,6 +231,10 @@ void arn_tcache_drop_arrays(struct heap *h)
 		arn_meta_put(array_kind(b->cap), a - 1);
 		b->cap = 0;
 	}
+	/* Whoever comes next begins small. */
+	for (unsigned c = 1; c < NCLASSES; c++)
+		h->bins[c].want = 0;
+	arn_starter_trim(h);
 	arn_heap_forget(h);
 	lock_drop(&h->lock);
 }

@@ -27,8 +27,8 @@ bool arn_tcache_close(void);
  * next thread may be of another kind, and in time every heap would have the most of all. */
 void arn_tcache_drop_arrays(struct heap *h);
 
-/* Pops a region of class CLS after a refill, or NULL. */
-void *arn_tcache_refill_slow(struct heap *h, unsigned cls);
+/* A region of class CLS after a refill, or NULL; ALIGNED: as the regions of a run are. */
+void *arn_tcache_refill_slow(struct heap *h, unsigned cls, bool aligned);
 /* Pushes P into a full bin: grows its array, or flushes the older half first. */
 void arn_tcache_overflow_slow(struct heap *h, unsigned cls, void *p);
 

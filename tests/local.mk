@@ -76,7 +76,7 @@ EXTRA_DIST += tests/unit/without-check.sh
 
 if HAVE_CHECK
 UNIT_TESTS += tests/unit/base tests/unit/pages tests/unit/ospage tests/unit/heap \
-	tests/unit/threads tests/unit/fork
+	tests/unit/starter tests/unit/threads tests/unit/fork
 tests_unit_base_SOURCES = tests/unit/base.c tests/unit/unit.h
 tests_unit_base_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_base_CFLAGS = $(UNIT_CFLAGS)
@@ -106,6 +106,12 @@ tests_unit_fork_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_fork_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_fork_LDFLAGS = $(TEST_LINK) $(UNIT_WRAP)
 tests_unit_fork_LDADD = $(UNIT_LDADD)
+
+tests_unit_starter_SOURCES = tests/unit/starter.c tests/unit/unit.h
+tests_unit_starter_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_starter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_starter_LDFLAGS = $(TEST_LINK)
+tests_unit_starter_LDADD = $(UNIT_LDADD)
 
 tests_unit_ospage_SOURCES = tests/unit/ospage.c tests/unit/unit.h
 tests_unit_ospage_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -180,6 +186,7 @@ CRIMES = \
 	tests/death/freed \
 	tests/death/innocent \
 	tests/death/inside \
+	tests/death/starter \
 	tests/death/unused \
 	tests/death/wrong_size
 CRIMES_PREFIXED = $(CRIMES:=-prefixed)

@@ -117,6 +117,11 @@ static const struct {
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
+	/* The first blocks of a size are guarded better: see SECURITY.md. */
+	for (int i = 0; i < 32; i++) {
+		put(get(100));
+		put(get(24));
+	}
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		if (argc == 2 && strcmp(argv[1], cases[i].name) == 0)
 			return puts(cases[i].run()) < 0;

@@ -12,6 +12,7 @@
 #include "explore.h"
 #include "pages.h"
 #include "run_ops.h"
+#include "starter.h"
 #include "tcache.h"
 #include "world.h"
 
@@ -456,6 +457,50 @@ static void lock_check(void)
 	EXPECT(entered == 3 && !lock_is_held(&lock), "%u entered", entered);
 }
 
+/* ---- starter: two free, the owner frees and collects ------------------------------------------- */
+
+static void starter_setup(void)
+{
+	static const unsigned size[] = {16, 48, 112, 32};
+
+	heap_a = heap_for();
+	heap_b = heap_for();
+	heap_c = heap_for();
+	lock_take(&heap_a->lock);
+	for (int i = 0; i < 4; i++)
+		block[i] = arn_starter_take(heap_a, sizeclass_of(size[i]));
+	lock_drop(&heap_a->lock);
+}
+
+static void starter_first(void)
+{
+	arn_heap = heap_b;
+	free_remotely(heap_b, block[0]);
+}
+
+static void starter_second(void)
+{
+	arn_heap = heap_c;
+	free_remotely(heap_c, block[2]);
+}
+
+static void starter_owner(void)
+{
+	arn_heap = heap_a;
+	lock_take(&heap_a->lock);
+	arn_starter_give(heap_a, pagemap_run(block[1]), block[1]);
+	lock_drop(&heap_a->lock);
+	collect(heap_a);
+}
+
+static void starter_check(void)
+{
+	collect(heap_a);
+	EXPECT(arn_starter_size(pagemap_run(block[3]), block[3]) == 32, "a live block changed");
+	for (cls = 1; cls <= sizeclass_of(112); cls++)
+		expect_out(heap_a, cls == sizeclass_of(32));
+}
+
 const struct scenario scenarios[] = {
 	{"remote", "two threads free, the owner collects", remote_setup,
 	 {remote_first, remote_second, remote_owner}, remote_check},
@@ -471,6 +516,8 @@ const struct scenario scenarios[] = {
 	 adopt_check},
 	{"chunk", "pages are claimed, the page map grows, a block is looked up", chunk_setup,
 	 {chunk_first, chunk_second, chunk_reader}, chunk_check},
+	{"starter", "two free into a starter run, the owner frees and collects", starter_setup,
+	 {starter_first, starter_second, starter_owner}, starter_check},
 	{"boot", "the first two mallocs of a process", boot_setup, {boot_one, boot_two}, boot_check},
 	{"lock", "three threads and the futex lock", lock_setup, {lock_user, lock_user, lock_user},
 	 lock_check},

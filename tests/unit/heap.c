@@ -50,7 +50,7 @@ START_TEST(heap_ids)
 		ck_assert_ptr_eq(arn_heap_by_id((uint32_t)i + 1), h[i]);
 	ck_assert_uint_eq(arn_heap_count(), 1100);
 	/* No page's info matches the heap of a thread that has none. */
-	ck_assert_uint_gt(arn_heap_none.info, h[1099]->info);
+	ck_assert_uint_gt(arn_no_heap.heap.info, h[1099]->info);
 }
 END_TEST
 

@@ -13,7 +13,7 @@
 /* A run as far as its bitmaps. */
 union run_copy {
 	struct run r;
-	char bytes[offsetof(struct run, bits) + 2 * (RUN_REGIONS_MAX / 8)];
+	char bytes[offsetof(struct run, bits) + 4 * (RUN_REGIONS_MAX / 8)];
 };
 
 /* Where the page at ADDR has its info (SIZE 4) or run pointer (SIZE 8). */
@@ -37,8 +37,8 @@ static bool read_run(struct walk *w, uint64_t page, union run_copy *u, uint64_t 
 	    !target_read(w->t, p, &u->r, sizeof u->r))
 		return false;
 	*at = p;
-	n = u->r.state == RUN_SMALL ? 16u * u->r.nwords : 0;
-	return n <= 2 * (RUN_REGIONS_MAX / 8) &&
+	n = u->r.state == RUN_SMALL ? 16u * u->r.nwords : u->r.state == RUN_STARTER ? 32u * u->r.nwords : 0;
+	return n <= 4 * (RUN_REGIONS_MAX / 8) &&
 	       target_read(w->t, p + offsetof(struct run, bits),
 			   u->bytes + offsetof(struct run, bits), n);
 }
@@ -54,6 +54,9 @@ static bool run_fits(const struct walk *w, const union run_copy *u, uint64_t pag
 		return false;
 	if (cls == INFO_LARGE)
 		return r->state == RUN_LARGE;
+	if (cls == INFO_STARTER)
+		return r->state == RUN_STARTER && r->npages == 1 && r->nregions == RUN_REGIONS_MAX &&
+		       r->nwords == RUN_REGIONS_MAX / WORD_BITS;
 	return cls > 0 && cls < NCLASSES && r->state == RUN_SMALL && r->cls == cls &&
 	       r->nregions > 0 && r->nwords == (r->nregions + WORD_BITS - 1) / WORD_BITS &&
 	       (uint64_t)r->nregions * w->size[cls] <= (uint64_t)r->npages << PAGE_SHIFT;
@@ -136,6 +139,65 @@ static void walk_small(struct walk *w, const union run_copy *u, const float *sha
 	*fill = (uint8_t)((r->nregions - nfree) * 254u / r->nregions + (nfree < r->nregions));
 }
 
+/* Resident bytes of the bytes [from, to) of a span. */
+static double resident_part(const struct walk *w, const float *share, uint64_t from, uint64_t to)
+{
+	uint64_t ps = w->t->page_bytes, i = from / ps;
+	double sum = 0;
+
+	for (; i * ps < to; i++) {
+		uint64_t a = i * ps > from ? i * ps : from, b = (i + 1) * ps < to ? (i + 1) * ps : to;
+
+		if (share[i] > 0)
+			sum += share[i] * (double)(b - a);
+		else if (share[i] < 0)
+			w->s->live_swapped += (double)(b - a);
+	}
+	return sum;
+}
+
+/* A starter run: each block counts as a region of its class; what is free, as an end of the
+ * smallest class's runs.  False: torn. */
+static bool walk_starter(struct walk *w, const struct run *r, const float *share, uint8_t *fill)
+{
+	const uint64_t *starts = run_starts(r), *ends = run_ends(r), *gone = &r->bits[r->nwords];
+	unsigned out = 0, n;
+
+	for (unsigned i = 0; i < r->nregions; i += n) {
+		struct class_row *k;
+		unsigned end;
+
+		n = 1;
+		if (!bitmap_test(starts, i) || bitmap_test(gone, i))
+			continue;
+		end = bitmap_next(ends, i, r->nregions, true);
+		n = end + 1 - i;
+		if (end == r->nregions || n * QUANTUM > SMALL_MAX)
+			return false;
+		k = &w->s->cls[sizeclass_of(n * QUANTUM)];
+		if (k->size != n * QUANTUM)
+			return false;
+		out += n;
+		k->regions++;
+		k->active += k->size;
+		if (w->s->resident_known)
+			k->resident_out += resident_part(w, share, i * QUANTUM, (i + n) * QUANTUM);
+	}
+	w->s->cls[1].runs++;
+	w->s->cls[1].tail += (r->nregions - out) * QUANTUM;
+	w->s->cls[1].active += (r->nregions - out) * QUANTUM;
+	if (w->s->resident_known) {
+		double live = 0;
+
+		for (unsigned i = 0; i < r->nregions; i++)
+			if (bitmap_test(r->bits, i))
+				live += resident_part(w, share, i * QUANTUM, (i + 1) * QUANTUM);
+		w->s->cls[1].resident_empty += live;
+	}
+	*fill = (uint8_t)(out * 254u / r->nregions + (out > 0));
+	return true;
+}
+
 static void walk_large(struct walk *w, const struct run *r, const float *share)
 {
 	uint64_t ps = w->t->page_bytes, bytes = (uint64_t)r->npages << PAGE_SHIFT;
@@ -178,12 +240,16 @@ static unsigned walk_span(struct walk *w, const struct chunk *c, unsigned i,
 	if (!fits)
 		return 0;
 	walk_mark(w, at, (uint64_t)u.r.lines * ARN_CACHE_LINE);
-	if (u.r.state == RUN_SMALL)
+	if (u.r.state == RUN_STARTER) {
+		if (!walk_starter(w, &u.r, share, &fill))
+			return 0;
+	} else if (u.r.state == RUN_SMALL) {
 		walk_small(w, &u, share, &fill);
-	else
+	} else {
 		walk_large(w, &u.r, share);
+	}
 	for (unsigned k = 0; k < u.r.npages; k++) {
-		row->use[i + k] = u.r.state == RUN_SMALL ? u.r.cls : USE_LARGE;
+		row->use[i + k] = u.r.state == RUN_LARGE ? USE_LARGE : (uint8_t)INFO_CLASS(info);
 		row->fill[i + k] = fill;
 	}
 	return u.r.npages;

@@ -121,6 +121,7 @@ static void walk_heap(struct walk *w, uint64_t addr, const struct heap *h)
 		row.out += h->bins[c].out * w->size[c];
 		row.runs += h->bins[c].nruns;
 	}
+	row.runs += h->nstarters;
 	walk_combine(w, h, &row);
 	s->threads += h->kind == HEAP_THREAD;
 	s->parked += row.parked && h->kind == HEAP_THREAD;

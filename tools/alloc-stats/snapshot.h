@@ -69,7 +69,8 @@ struct heap_row {
 	uint64_t runs;
 };
 
-/* What a page of a chunk holds, for the map.  Small classes have their class number. */
+/* What a page of a chunk holds, for the map.  Small classes have their class number,
+ * starter runs INFO_STARTER. */
 enum page_use { USE_FREE = 0, USE_LARGE = 253, USE_DIRTY = 254, USE_TORN = 255 };
 
 struct chunk_row {

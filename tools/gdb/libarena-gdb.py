@@ -15,10 +15,10 @@ import gdb
 import gdb.printing
 
 # Of pagemap.h, run.h and heap.h, where they are macros or plain numbers.
-ROOT_VERSION = 3
+ROOT_VERSION = 4
 PAGE_SHIFT = 14
 INFO_LARGE, INFO_INNER, INFO_HUGE = 253, 254, 255
-RUN_SMALL, RUN_LARGE, RUN_HUGE = 1, 2, 3
+RUN_SMALL, RUN_LARGE, RUN_HUGE, RUN_STARTER = 1, 2, 3, 4
 HEAP_THREAD = 1
 KINDS = {HEAP_THREAD: "thread heap", 2: "shared heap", 3: "heap lost in a fork"}
 LIST_MAX = 1 << 22  # a damaged list ends here
@@ -173,6 +173,17 @@ class Arena:
         return (int.from_bytes(data[:8 * n], "little") & mask,
                 int.from_bytes(data[8 * n:], "little") & mask)
 
+    def starter_blocks(self, run):
+        """(address, class, freed by another thread) of each block of a starter run."""
+        n = run.nwords
+        data = read(run.address + self.run_layout.offset("bits"), 32 * n)
+        remote, starts, ends = (int.from_bytes(data[8 * n * k:8 * n * (k + 1)], "little") for k in (1, 2, 3))
+        for i in range(run.nregions):
+            if starts >> i & 1:
+                rest = ends >> i
+                length = (rest & -rest).bit_length()
+                yield run.base + 16 * i, self.class_of(16 * length), remote >> i & 1
+
     def bin(self, heap, cls):
         at = self.heap_layout.offset("bins") + cls * self.bin_layout.size
         return Record(self.bin_layout, 0, heap.memory[at:at + self.bin_layout.size])
@@ -291,6 +302,10 @@ class ArenaStats(gdb.Command):
                     torn += 1
                 elif info & 255 == INFO_LARGE:
                     large += run.npages << PAGE_SHIFT
+                elif run.state == RUN_STARTER:
+                    rows.setdefault(1, [0, 0, 0])[0] += 1
+                    for _, cls, gone in a.starter_blocks(run):
+                        rows.setdefault(cls, [0, 0, 0])[1] += not gone
                 elif info & 255 < a.nclasses:
                     local, remote = a.free_bits(run)
                     row = rows.setdefault(run.cls, [0, 0, 0])
@@ -356,6 +371,14 @@ class ArenaPtr(gdb.Command):
         if info & 255 in (INFO_LARGE, INFO_INNER):
             return (f"large block {run.base:#x}, {human(run.size)}, live, "
                     f"{self.at(address, run.base)}{owner}")
+        if run.state == RUN_STARTER:
+            where = f"starter run {run.base:#x} (descriptor {run.address:#x})"
+            for start, cls, gone in a.starter_blocks(run):
+                if start <= address < start + a.size[cls]:
+                    return (f"block at {start:#x}, {a.size[cls]} bytes, "
+                            f"{'free (by another thread)' if gone else 'live'}, "
+                            f"{self.at(address, start)}\n  {where}{owner}")
+            return f"free, in {where}{owner}"
         size = a.size[run.cls]
         i = (address - run.base) // size
         where = f"run {run.base:#x} of {run.nregions} x {size} bytes (descriptor {run.address:#x})"
@@ -436,6 +459,9 @@ class ArenaChunk(gdb.Command):
                 print(page, "damaged, or changing")
             elif info & 255 == INFO_LARGE:
                 print(page, f"large block of {run.npages} pages")
+            elif run.state == RUN_STARTER:
+                blocks = sum(not gone for _, _, gone in a.starter_blocks(run))
+                print(page, f"starter run, {blocks} blocks out, heap {info >> 8}")
             else:
                 local, remote = a.free_bits(run)
                 print(page, f"{run.npages} pages, {a.size[run.cls]}-byte regions,",
@@ -504,6 +530,10 @@ the blocks' starts; a block that is only reached through its middle is reported 
             return []
         if info & 255 == INFO_LARGE:
             return [(run.base, run.base + run.size)]
+        if run.state == RUN_STARTER:
+            out = [(p, c) for p, c, gone in a.starter_blocks(run) if not gone]
+            blocks.update(p for p, c in out if c == cls)
+            return joined((p, p + a.size[c]) for p, c in out)
         size, pieces = a.size[run.cls], []
         local, remote = a.free_bits(run)
         gone = local | remote
@@ -594,6 +624,8 @@ class RunPrinter:
         if state == RUN_SMALL:
             return (f"run {int(v['base']):#x}: class {int(v['cls'])}, {int(v['nfree'])} of "
                     f"{int(v['nregions'])} free, owner {int(v['owner'])}")
+        if state == RUN_STARTER:
+            return f"starter run {int(v['base']):#x}, owner {int(v['owner'])}"
         return {0: "unused run slot", RUN_LARGE: f"large block {int(v['base']):#x}, {human(int(v['size']))}",
                 RUN_HUGE: f"huge block {int(v['base']):#x}, {human(int(v['size']))}"}.get(state, "run?")
 

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * starter.c - starter runs.  Layer heap; under heap->lock.
+ */
+#include "starter.h"
+
+#include "fatal.h"
+#include "pagemap.h"
+#include "pages.h"
+#include "run_ops.h"
+
+#define GRANULES RUN_REGIONS_MAX
+_Static_assert(GRANULES * QUANTUM == PAGE_BYTES, "a starter run is one page");
+
+static unsigned granule_of(const struct run *r, const void *p)
+{
+	return (unsigned)(((uintptr_t)p - r->base) / QUANTUM);
+}
+
+static bool is_set(const uint64_t *map, unsigned i)
+{
+	return RELAXED_GET(map[i / WORD_BITS]) >> (i % WORD_BITS) & 1;
+}
+
+static void flip(uint64_t *map, unsigned i)
+{
+	RELAXED_SET(map[i / WORD_BITS], map[i / WORD_BITS] ^ 1ull << (i % WORD_BITS));
+}
+
+/* P, in R, starts no live block. */
+static __attribute__((noreturn, cold)) void not_a_block(const struct run *r, const void *p)
+{
+	arn_heap_crime(is_set(r->bits, granule_of(r, p)) ? CRIME_DOUBLE_FREE : CRIME_INTERIOR, p);
+}
+
+/* Granules of the block that begins at granule I. */
+static unsigned length(const struct run *r, unsigned i)
+{
+	const uint64_t *ends = run_ends(r);
+	unsigned w = i / WORD_BITS;
+	uint64_t bits = RELAXED_GET(ends[w]) & ~0ull << (i % WORD_BITS);
+
+	while (bits == 0)
+		bits = RELAXED_GET(ends[++w]);
+	return w * WORD_BITS + bits_ctz(bits) + 1 - i;
+}
+
+size_t arn_starter_size(const struct run *r, const void *p)
+{
+	unsigned i = granule_of(r, p);
+
+	if (unlikely(!is_set(run_starts(r), i)))
+		not_a_block(r, p);
+	return length(r, i) * QUANTUM;
+}
+
+/* ---- runs ---------------------------------------------------------------------------------- */
+
+static struct run *starter_new(struct heap *h)
+{
+	/* Starts and ends lie where a run of twice as many regions has its remote words. */
+	struct run *r = arn_run_slot_get(2 * GRANULES);
+
+	if (r == NULL)
+		return NULL;
+	for (unsigned i = 0; i < GRANULES / WORD_BITS; i++) {
+		RELAXED_SET(r->bits[i], ~0ull);
+		atomic_store_explicit((_Atomic uint64_t *)&r->bits[GRANULES / WORD_BITS + i], 0,
+				      memory_order_relaxed);
+	}
+	RELAXED_SET(r->nwords, GRANULES / WORD_BITS);
+	RELAXED_SET(r->nregions, GRANULES);
+	RELAXED_SET(r->nfree, GRANULES);
+	RELAXED_SET(r->cls, 1); /* 16 bytes, as a granule */
+	r->first = 0;
+	r->gone_kib = 0;
+	r->waste = NULL;
+	r->state = RUN_STARTER;
+	atomic_store_explicit(&r->owner, h->id, memory_order_relaxed);
+	if (!arn_pages_get(r, 1, 1, INFO_STARTER | h->info, 0)) {
+		arn_run_slot_put(r);
+		return NULL;
+	}
+	r->next = h->starters;
+	h->starters = r;
+	h->nstarters++;
+	h->idle += PAGE_BYTES;
+	return r;
+}
+
+void arn_starter_trim(struct heap *h)
+{
+	struct run **link = &h->starters, *r;
+
+	while ((r = *link) != NULL) {
+		if (r->nfree < GRANULES) {
+			link = &r->next;
+			continue;
+		}
+		*link = r->next;
+		h->nstarters--;
+		h->idle -= PAGE_BYTES;
+		arn_run_release(r);
+	}
+}
+
+/* ---- blocks -------------------------------------------------------------------------------- */
+
+void *arn_starter_take(struct heap *h, unsigned cls)
+{
+	unsigned n = arn_class[cls].size / QUANTUM;
+	struct run *r = h->starters;
+	unsigned at;
+
+	if (r == NULL || r->first + n > GRANULES) {
+		r = h->nstarters < STARTER_RUNS ? starter_new(h) : NULL;
+		if (r == NULL)
+			return NULL;
+	}
+	at = r->first;
+	r->first = (uint16_t)(at + n);
+	bitmap_fill(r->bits, at, n, false);
+	flip(run_starts(r), at);
+	flip(run_ends(r), at + n - 1);
+	RELAXED_SET(r->nfree, (uint16_t)(r->nfree - n));
+	heap_out(h, cls, 1);
+	return (void *)(r->base + (uintptr_t)at * QUANTUM);
+}
+
+/* The block at granule I of R, which has one. */
+static void put(struct heap *h, struct run *r, unsigned i)
+{
+	unsigned n = length(r, i);
+
+	flip(run_starts(r), i);
+	flip(run_ends(r), i + n - 1);
+	bitmap_fill(r->bits, i, n, true);
+	RELAXED_SET(r->nfree, (uint16_t)(r->nfree + n));
+	heap_out(h, sizeclass_of(n * QUANTUM), -(size_t)1);
+}
+
+/* The first run, from which blocks are taken, stays. */
+static void given(struct heap *h, const struct run *r)
+{
+	if (r->nfree == GRANULES && r != h->starters)
+		arn_starter_trim(h);
+}
+
+void arn_starter_give(struct heap *h, struct run *r, const void *p)
+{
+	unsigned i = granule_of(r, p);
+
+	if (unlikely(!is_set(run_starts(r), i)))
+		not_a_block(r, p);
+	/* Another thread was first. */
+	if (unlikely(atomic_load_explicit(&run_remote(r)[i / WORD_BITS], memory_order_relaxed) >>
+			     (i % WORD_BITS) & 1))
+		arn_heap_crime(CRIME_DOUBLE_FREE, p);
+	put(h, r, i);
+	given(h, r);
+}
+
+void arn_starter_collect(struct heap *h, struct run *r)
+{
+	for (unsigned w = 0; w < GRANULES / WORD_BITS; w++) {
+		/* The exchange is step C3 of remote.c. */
+		uint64_t bits = atomic_exchange_explicit(&run_remote(r)[w], 0, memory_order_acq_rel);
+
+		for (; bits != 0; bits &= bits - 1) {
+			unsigned i = w * WORD_BITS + bits_ctz(bits);
+
+			/* Its owner freed it too. */
+			if (unlikely(!is_set(run_starts(r), i)))
+				not_a_block(r, (void *)(r->base + i * QUANTUM));
+			put(h, r, i);
+		}
+	}
+	given(h, r);
+}
+
+bool arn_starter_check(const struct run *r)
+{
+	unsigned n = bitmap_count(r->bits, 0, GRANULES);
+	bool ok = r->state == RUN_STARTER && n == r->nfree;
+
+	for (unsigned i = 0; i < GRANULES;) {
+		unsigned len;
+
+		if (bitmap_test(r->bits, i)) {
+			ok &= !is_set(run_starts(r), i) && !is_set(run_ends(r), i);
+			i++;
+			continue;
+		}
+		if (!is_set(run_starts(r), i))
+			return false;
+		len = length(r, i);
+		ok &= bitmap_next(r->bits, i, i + len, true) == i + len;
+		ok &= bitmap_next(run_starts(r), i + 1, i + len, true) == i + len;
+		i += len;
+	}
+	return ok;
+}

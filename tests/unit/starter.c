@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * starter.c - unit tests of starter runs.
+ */
+#include "starter.h"
+
+#include "alloc.h"
+#include "init.h"
+#include "pagemap.h"
+#include "tcache_inl.h"
+#include "unit.h"
+
+static struct heap *heap_make(enum heap_kind kind)
+{
+	struct heap *h;
+
+	ck_assert(arn_boot());
+	h = arn_heap_new(kind);
+	ck_assert_ptr_nonnull(h);
+	return h;
+}
+
+static void *take(struct heap *h, unsigned cls)
+{
+	void *p;
+
+	lock_take(&h->lock);
+	p = arn_starter_take(h, cls);
+	lock_drop(&h->lock);
+	return p;
+}
+
+static void give(struct heap *h, void *p)
+{
+	lock_take(&h->lock);
+	arn_starter_give(h, pagemap_run(p), p);
+	lock_drop(&h->lock);
+}
+
+/* Blocks of all classes side by side: none overlaps another, each keeps its size, and what is freed
+ * is not handed out again before its run is empty. */
+START_TEST(blocks_side_by_side)
+{
+	struct heap *h = heap_make(HEAP_THREAD);
+	struct {
+		char *p;
+		size_t size;
+	} block[2000];
+	uint64_t seed = 3;
+	unsigned n = 0;
+	char *last = NULL;
+
+	for (int step = 0; step < 2000; step++) {
+		unsigned c = 1 + (unsigned)(unit_random(&seed) % sizeclass_of(STARTER_SIZE_MAX));
+		char *p = take(h, c);
+
+		if (p == NULL) {
+			REQUIRE(h->nstarters == STARTER_RUNS);
+			break;
+		}
+		REQUIRE(last == NULL || pagemap_run(p) != pagemap_run(last) || p > last);
+		last = p;
+		for (unsigned i = 0; i < arn_class[c].size; i++)
+			REQUIRE(p[i] == 0);
+		memset(p, (int)(c + 1), arn_class[c].size);
+		block[n].p = p;
+		block[n++].size = arn_class[c].size;
+		REQUIRE(arn_heap_check(h));
+		if (unit_random(&seed) % 3 == 0) {
+			unsigned k = (unsigned)(unit_random(&seed) % n);
+
+			memset(block[k].p, 0, block[k].size);
+			give(h, block[k].p);
+			block[k] = block[--n];
+			REQUIRE(arn_heap_check(h));
+		}
+	}
+	ck_assert_uint_gt(n, 50);
+	while (n-- > 0) {
+		unsigned c = sizeclass_of(block[n].size);
+
+		REQUIRE(arn_starter_size(pagemap_run(block[n].p), block[n].p) == block[n].size);
+		for (unsigned i = 0; i < block[n].size; i++)
+			REQUIRE(block[n].p[i] == (char)(c + 1));
+		give(h, block[n].p);
+	}
+	for (unsigned c = 1; c < NCLASSES; c++)
+		ck_assert_uint_eq(h->bins[c].out, 0);
+	ck_assert_uint_eq(h->nstarters, 1); /* the one that serves */
+	lock_take(&h->lock);
+	arn_heap_trim(h);
+	lock_drop(&h->lock);
+	ck_assert_uint_eq(arn_pages.used, 0);
+	ck_assert(arn_heap_check(h));
+}
+END_TEST
+
+/* A class begins in a starter run and leaves it, by number or by bytes; an aligned block never lies
+ * there. */
+START_TEST(serves_few)
+{
+	static const size_t sizes[] = {16, 100, 256, 512, 1024, 1025};
+	static const unsigned first[] = {16, 16, 8, 4, 2, 0};
+
+	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		unsigned n = 0;
+
+		while (n < 100 && pagemap_run(tcache_malloc(sizes[i]))->state == RUN_STARTER)
+			n++;
+		ck_assert_msg(n == first[i], "%zu bytes: %u in starters", sizes[i], n);
+		ck_assert_int_eq(pagemap_run(tcache_malloc(sizes[i]))->state, RUN_SMALL);
+	}
+	for (size_t size = 1; size < 1024; size += 61) {
+		char *p = arn_memalign(64, size);
+
+		ck_assert_uint_eq((uintptr_t)p % 64, 0);
+		ck_assert_int_eq(pagemap_run(p)->state, RUN_SMALL);
+	}
+	ck_assert(arn_heap_check(arn_heap));
+}
+END_TEST
+
+/* Other threads free, and the owner takes it in; what is freed twice is found in any order. */
+static char *victim;
+static struct heap *owner, *other;
+
+static void remote_then_own(void *arg)
+{
+	(void)arg;
+	arn_remote_free(other, pagemap_run(victim), victim);
+	give(owner, victim);
+}
+
+static void own_then_remote(void *arg)
+{
+	(void)arg;
+	give(owner, victim);
+	arn_remote_free(other, pagemap_run(victim), victim);
+}
+
+static void remote_twice(void *arg)
+{
+	(void)arg;
+	arn_remote_free(other, pagemap_run(victim), victim);
+	arn_remote_free(other, pagemap_run(victim), victim);
+}
+
+static void remote_inside(void *arg)
+{
+	(void)arg;
+	arn_remote_free(other, pagemap_run(victim), victim + 16);
+}
+
+START_TEST(freed_by_others)
+{
+	char *p[40];
+
+	owner = heap_make(HEAP_THREAD);
+	other = heap_make(HEAP_THREAD);
+	for (int i = 0; i < 40; i++)
+		p[i] = take(owner, 1 + (unsigned)i);
+	for (int i = 0; i < 40; i += 2)
+		arn_remote_free(other, pagemap_run(p[i]), p[i]);
+	lock_take(&owner->lock);
+	arn_heap_collect(owner);
+	lock_drop(&owner->lock);
+	for (unsigned c = 1; c <= 40; c++)
+		ck_assert_uint_eq(owner->bins[c].out, (c + 1) % 2);
+	ck_assert(arn_heap_check(owner));
+	victim = p[5];
+	REQUIRE_CRIME(remote_then_own, NULL, "double free");
+	REQUIRE_CRIME(own_then_remote, NULL, "double free");
+	REQUIRE_CRIME(remote_twice, NULL, "double free");
+	REQUIRE_CRIME(remote_inside, NULL, "interior pointer");
+	for (int i = 1; i < 40; i += 2)
+		arn_remote_free(other, pagemap_run(p[i]), p[i]);
+	lock_take(&owner->lock);
+	arn_heap_trim(owner);
+	lock_drop(&owner->lock);
+	ck_assert_uint_eq(arn_pages.used, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("starter");
+
+	unit_add(s, "own", blocks_side_by_side);
+	unit_add(s, "own", serves_few);
+	unit_add(s, "remote", freed_by_others);
+	return unit_run(s);
+}
