@@ -32,8 +32,8 @@ static void *const no_regions[2]; /* the sentinel of a bin without an array */
 #define T8 T, T, T, T, T, T, T, T
 /* Its id is above every real one, so that no page's info matches. */
 const union heap_none arn_no_heap = {.heap = {
-	.top = {T8, T8, T8, T8, T8, T8, T8, T},
-	.limit = {T8, T8, T8, T8, T8, T8, T8, T},
+	.top = {T8, T8, T8, T8, T8, T8, T8, T, T, T, T, T, T, T},
+	.limit = {T8, T8, T8, T8, T8, T8, T8, T, T, T, T, T, T, T},
 	.info = 0xffffff00u,
 }};
 #undef T8

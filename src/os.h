@@ -65,8 +65,10 @@ bool arn_os_purge(void *p, size_t n);
 /* The range reads as zero in every forked child.  False: the kernel does not do that. */
 bool arn_os_wipe_on_fork(void *p, size_t n);
 
-/* Asks for huge pages in the range; best effort. */
+/* Asks for huge pages in the range, or for none even where the system gives them unasked; best
+ * effort. */
 void arn_os_want_huge(void *p, size_t n);
+void arn_os_want_no_huge(void *p, size_t n);
 
 /* Waits while *WORD == EXPECTED (may return early); wakes one waiter. */
 void arn_os_futex_wait(_Atomic uint32_t *word, uint32_t expected);

@@ -206,7 +206,11 @@ void *arn_os_map_sparse(size_t n)
 	void *p = map(NULL, n, MAP_NORESERVE);
 
 	/* Some sandboxes refuse every flag they do not know. */
-	return p != NULL ? p : map(NULL, n, 0);
+	if (p == NULL)
+		p = map(NULL, n, 0);
+	if (p != NULL)
+		arn_os_want_no_huge(p, n);
+	return p;
 }
 
 void *arn_os_map_aligned(void *hint, size_t n, size_t align)
@@ -284,6 +288,11 @@ bool arn_os_wipe_on_fork(void *p, size_t n)
 void arn_os_want_huge(void *p, size_t n)
 {
 	(void)advise(p, n, MADV_HUGEPAGE, &huge_refused);
+}
+
+void arn_os_want_no_huge(void *p, size_t n)
+{
+	(void)advise(p, n, MADV_NOHUGEPAGE, &huge_refused);
 }
 
 void arn_os_futex_wait(_Atomic uint32_t *word, uint32_t expected)

@@ -30,13 +30,15 @@ static size_t empty_chunks;
  * chunk's edge; more only hold address space, their pages are purged all the same. */
 #define EMPTY_CHUNKS_KEPT 1
 
-/* From this much memory in use on, new chunks ask for huge pages: one chunk more than needed is
- * then at most an eighth. */
-#define HUGE_PAGES_FROM (16 * MIB)
+/* From this much memory in use on, new chunks ask for huge pages: the last one is filled by half on
+ * average, which is then at most an eighth. */
+#define HUGE_PAGES_FROM (8 * MIB)
 /* And so much more for each heap: the first runs of a heap are used a little each, and 1000 threads
  * with 30 of them had 516 MiB resident instead of 154. */
 #define HUGE_PAGES_PER_HEAP (2 * MIB)
 _Atomic size_t arn_pages_heaps;
+/* Our pages in the common huge page, 2 MiB; a chunk that asks for them is aligned to it. */
+#define HUGE_PAGE ((unsigned)(2 * MIB / PAGE_BYTES))
 
 /* ---- lists ------------------------------------------------------------------------------- */
 
@@ -266,11 +268,14 @@ static struct chunk *chunk_map(unsigned npages, unsigned align_pages)
 		arn_os_unmap(p, (size_t)want << PAGE_SHIFT);
 		return NULL;
 	}
-	if (want == CHUNK_PAGES && arn_options.thp &&
-	    arn_pages.used >= HUGE_PAGES_FROM + arn_pages_heaps * HUGE_PAGES_PER_HEAP) {
+	c->huge_pages = want == CHUNK_PAGES && arn_options.thp &&
+			arn_pages.used >= HUGE_PAGES_FROM + arn_pages_heaps * HUGE_PAGES_PER_HEAP;
+	/* Where the system gives huge pages to all who do not object, the first block of a chunk
+	 * would take 2 MiB, and khugepaged would fill what was given back. */
+	if (c->huge_pages)
 		arn_os_want_huge(p, CHUNK_BYTES);
-		c->huge_pages = true;
-	}
+	else
+		arn_os_want_no_huge(p, (size_t)want << PAGE_SHIFT);
 	return c;
 }
 
@@ -323,7 +328,9 @@ static bool os_page_fits(unsigned n)
 	return ((size_t)n << PAGE_SHIFT) >= 2 * arn_os_page_bytes();
 }
 
-static void chunk_purge(struct chunk *c)
+/* WHOLE: only where all of a huge page is free, so that the others stay in one piece: what is
+ * purged inside of one comes back page by page. */
+static void chunk_purge(struct chunk *c, bool whole)
 {
 	unsigned at = 0;
 
@@ -337,13 +344,24 @@ static void chunk_purge(struct chunk *c)
 		if (at >= c->npages)
 			break;
 		end = bitmap_next(row, at, c->npages, false);
+		if (whole) {
+			unsigned from = (at + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+
+			if (from + HUGE_PAGE > end) {
+				at = end;
+				continue;
+			}
+			end &= ~(HUGE_PAGE - 1);
+			at = from;
+		}
 		if (!purge_row(c, at, end - at) && os_page_fits(end - at)) {
 			c->kept = true;
 			break;
 		}
 		at = end;
 	}
-	lru_remove(c);
+	if (c->kept || c->ndirty == 0 || !whole)
+		lru_remove(c);
 }
 
 /* Unmaps an empty chunk.  False: the kernel refused, and the chunk stays. */
@@ -369,15 +387,26 @@ static bool chunk_release(struct chunk *c)
 	return true;
 }
 
+static bool release_if_empty(struct chunk *c)
+{
+	return c->nfree == c->npages && empty_chunks > EMPTY_CHUNKS_KEPT && chunk_release(c);
+}
+
+/* What lay free for longest first; but before it what goes without cutting a huge page. */
 static void give_back(size_t keep)
 {
 	if (arn_pages.dirty > keep)
 		arn_huge_cache_purge(arn_pages.dirty - keep);
+	for (struct chunk *c = lru_head, *next; arn_pages.dirty > keep && c != NULL; c = next) {
+		next = c->lru_next;
+		if (!release_if_empty(c) && c->huge_pages && c->ndirty >= HUGE_PAGE)
+			chunk_purge(c, true);
+	}
 	while (arn_pages.dirty > keep && lru_head != NULL) {
 		struct chunk *c = lru_head;
 
-		if (c->nfree != c->npages || empty_chunks <= EMPTY_CHUNKS_KEPT || !chunk_release(c))
-			chunk_purge(c);
+		if (!release_if_empty(c))
+			chunk_purge(c, false);
 	}
 }
 

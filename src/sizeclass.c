@@ -37,7 +37,7 @@
 		.refill_max = MAX(1, MIN(REFILL_MAX, REFILL_BYTES_MAX / (s))),                     \
 	},
 #define FOUR(s)     CLASS(s) CLASS((s) + 16) CLASS((s) + 32) CLASS((s) + 48)
-#define DOUBLING(s) CLASS((s)*5 / 4) CLASS((s)*6 / 4) CLASS((s)*7 / 4) CLASS((s)*2)
+#define DOUBLING(s) CLASS((s)*9 / 8) CLASS((s)*5 / 4) CLASS((s)*6 / 4) CLASS((s)*7 / 4) CLASS((s)*2)
 
 const struct sizeclass arn_class[NCLASSES] = {
 	{.size = 0, .inverse = 1},

@@ -2,8 +2,9 @@
  *
  * sizeclass.h - from size to class and back.  Layer base.
  *
- * Classes 1 .. 32 are the multiples of 16 to 512.  Above, each doubling 2^k .. 2^(k+1) has four
- * classes 2^k * (5, 6, 7, 8) / 4.  For every class c and size s:
+ * Classes 1 .. 32 are the multiples of 16 to 512.  Above, each doubling 2^k .. 2^(k+1) has five
+ * classes 2^k * (9, 10, 12, 14, 16) / 8: four of equal steps, and one for a power of two with a small
+ * header, which many programs ask for.  For every class c and size s:
  *     sizeclass_of(s) == c  <=>  class_size(c - 1) < s <= class_size(c)     (class_size(0) == 0)
  */
 #ifndef ARN_SIZECLASS_H
@@ -30,14 +31,14 @@ ARN_HOT size_t sizeclass_direct(size_t size)
 	return (size + QUANTUM - 1) >> QUANTUM_SHIFT;
 }
 
-/* For DIRECT_MAX < size <= SMALL_MAX.  With k = log2(size - 1), the two bits below the leading one
- * choose among the doubling's four classes; k = 9 begins at class 33. */
+/* For DIRECT_MAX < size <= SMALL_MAX.  With k = log2(size - 1), the three bits below the leading
+ * one choose among the doubling's five classes (a digit each); k = 9 begins at class 33. */
 ARN_HOT size_t sizeclass_medium(size_t size)
 {
 	size_t s = size - 1;
 	unsigned k = bits_log2(s);
 
-	return 4 * k + (s >> (k - 2)) - 7;
+	return 5 * k - 12 + (0x44332210u >> (s >> (k - 3) & 7) * 4 & 7);
 }
 
 /* For 1 <= size <= SMALL_MAX. */

@@ -88,6 +88,7 @@ bool arn_os_resize(void *p, size_t o, size_t n) { (void)p; (void)o; (void)n; ret
 bool arn_os_move(void *p, size_t o, size_t n, void *to) { (void)p; (void)o; (void)n; (void)to; return false; }
 bool arn_os_wipe_on_fork(void *p, size_t n) { (void)p; (void)n; return false; }
 void arn_os_want_huge(void *p, size_t n) { (void)p; (void)n; }
+void arn_os_want_no_huge(void *p, size_t n) { (void)p; (void)n; }
 void arn_os_write_err(const char *s, size_t n) { (void)s; (void)n; }
 
 /* A world without files. */

@@ -128,7 +128,7 @@ static void parse_child(void *arg)
 	_exit(arn_options.dirty_kib == t->dirty_kib && arn_options.thp == t->thp ? 0 : 1);
 }
 
-#define D 1024 /* the default of dirty_kib */
+#define D 256 /* the default of dirty_kib */
 
 static struct parse parses[] = {
 	{"", D, 1, 0},

@@ -290,7 +290,7 @@ static void script_data(FILE *f, const struct snapshot *s, struct chunk_row *con
 	fputs("];\n", f);
 }
 
-_Static_assert(INFO_STARTER == 57, "the number in the script");
+_Static_assert(INFO_STARTER == 63, "the number in the script");
 static const char page_script[] =
 	"const tip=document.getElementById('tip'),map=document.getElementById('map');\n"
 	"map.addEventListener('mousemove',e=>{\n"
@@ -302,7 +302,7 @@ static const char page_script[] =
 	"  for(const k of chunks[y][1]){if(x<at+k[0]){s=k;break}at+=k[0]}\n"
 	"  if(s){const a=(BigInt('0x'+chunks[y][0])+BigInt(x)*16384n).toString(16);\n"
 	"   const what={0:'free, clean',1000254:'free, dirty',1000253:'large block',1000255:'changed while read',"
-	"1000057:'starter run: the first regions of each class'}[s[1]]\n"
+	"1000063:'starter run: the first regions of each class'}[s[1]]\n"
 	"    ||s[1]+'-byte regions, '+s[2]+'% in use';\n"
 	"   t='0x'+a+' (chunk 0x'+chunks[y][0]+', page '+x+')\\n'+what+'\\nresident: '+s[3]+'%';}\n"
 	" }\n"

@@ -46,8 +46,10 @@ void walk_mark(struct walk *w, uint64_t start, uint64_t bytes)
  * constant data of the library's file. */
 static uint32_t size_by_rule(unsigned c)
 {
+	static const uint8_t eighths[] = {9, 10, 12, 14, 16};
+
 	return c <= NDIRECT ? c * (uint32_t)QUANTUM :
-	       (5 + (c - NDIRECT - 1) % 4) << ((c - NDIRECT - 1) / 4 + 7);
+	       (uint32_t)eighths[(c - NDIRECT - 1) % 5] << ((c - NDIRECT - 1) / 5 + 6);
 }
 
 static bool read_classes(struct walk *w)
