@@ -139,6 +139,13 @@ bool arn_serves(void)
 	return told != POLICY_LIBC;
 }
 
+#ifdef PIC
+/* Of the start files, which the shared libraries are linked without: what pthread_atfork() names us
+ * by.  Weak, for the programs of the unit tests have theirs. */
+extern void *__dso_handle __attribute__((weak, visibility("hidden")));
+void *__dso_handle = NULL;
+#endif
+
 __attribute__((constructor)) static void begin(void)
 {
 	arn_serves();

@@ -41,12 +41,16 @@ arenainclude_HEADERS = include/arena/amalloc.h
 #                anything removed or changed C+1 : 0   : 0     (soname moves: see HACKING.md)
 LIBRARY_VERSION = -version-info 0:0:0
 
+# What the compiler adds to a shared library writes to it when a process ends, and has libc look for
+# our fork handler: three page faults in each process, for a library that is never unloaded.
+NO_START_FILES = -XCClinker -nostartfiles
+
 # Each library lists the core anew: from a convenience library libtool would put
 # position-independent objects into the .a files, and cxx.c differs there.
 lib_LTLIBRARIES += libarena-prefixed.la
 libarena_prefixed_la_SOURCES = $(CORE_FILES) $(HEADER_FILES)
 libarena_prefixed_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) $(CONF_CFLAGS)
-libarena_prefixed_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) \
+libarena_prefixed_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) $(NO_START_FILES) \
 	-Wl,--version-script=$(srcdir)/src/prefixed.map
 EXTRA_libarena_prefixed_la_DEPENDENCIES = $(srcdir)/src/prefixed.map
 
@@ -55,7 +59,7 @@ if OVERRIDE
 lib_LTLIBRARIES += libarena.la
 libarena_la_SOURCES = $(OVERRIDE_FILES) $(CORE_FILES) $(HEADER_FILES)
 libarena_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) $(CONF_CFLAGS) -fexceptions
-libarena_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) \
+libarena_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) $(NO_START_FILES) \
 	-Wl,--version-script=$(srcdir)/src/arena.map
 EXTRA_libarena_la_DEPENDENCIES = $(srcdir)/src/arena.map
 endif

@@ -55,14 +55,14 @@
  * later ones amortise the page allocator. */
 #define RUN_REGIONS_MAX 1024
 
-/* The first regions of each class lie together, in starter runs (starter.h): of bash's 25 classes 19
- * see 16 mallocs or fewer in a life.  16 regions of a class and 2 KiB of it, of classes to 1 KiB;
- * larger regions share few OS pages.  64 KiB a heap: four runs, of which most heaps fill half of
- * one. */
-#define STARTER_TAKES    16
-#define STARTER_BYTES    (2 * KIB)
+/* The first regions of each class lie together, in starter runs (starter.h): of bash's 25 classes 17
+ * see 12 mallocs or fewer in a life.  12 regions of a class and 1 KiB of it, of classes to 1 KiB
+ * (larger regions share few OS pages), two runs: twice and four times as much saved small processes no
+ * page, and a thousand busy threads 26 KiB less each. */
+#define STARTER_TAKES    12
+#define STARTER_BYTES    (1 * KIB)
 #define STARTER_SIZE_MAX (1 * KIB)
-#define STARTER_RUNS     4
+#define STARTER_RUNS     2
 
 /* tcache bins: the array starts at 31 pointers and doubles on overflow, without a flush, to 8191
  * pointers or these bytes of regions.  The largest single win of the prototype (-25 to -45% on

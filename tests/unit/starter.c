@@ -100,7 +100,7 @@ END_TEST
 START_TEST(serves_few)
 {
 	static const size_t sizes[] = {16, 100, 256, 512, 1024, 1025};
-	static const unsigned first[] = {16, 16, 8, 4, 2, 0};
+	static const unsigned first[] = {12, 10, 4, 2, 1, 0};
 
 	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		unsigned n = 0;
