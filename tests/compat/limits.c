@@ -332,6 +332,60 @@ static int phases(int argc, char **argv)
 	return 0;
 }
 
+static void *hold(void *arg)
+{
+	unsigned x = (unsigned)(uintptr_t)arg;
+	char **kept = arg;
+
+	for (int i = 0; i < 20000; i++) {
+		size_t n = probe_size(&x);
+
+		if ((kept[i] = malloc(n)) == NULL)
+			_exit(1);
+		kept[i][0] = 'h';
+	}
+	return NULL;
+}
+
+/*
+ * What checkpointing, userfaultfd and low or tagged pointers take for granted: whatever appears in
+ * /proc/self/maps is private, anonymous and not executable, and every block lies below 2^47.
+ */
+static int own_mappings(int argc, char **argv)
+{
+	enum { THREADS = 4, EACH = 20000, HUGE = 8 };
+	char line[512], perms[8], name[256];
+	unsigned long from, to, inode;
+	pthread_t t[THREADS];
+	FILE *f;
+
+	(void)argc;
+	(void)argv;
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&t[i], NULL, hold, &block[i * EACH]) == 0, "thread");
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	for (int i = 0; i < HUGE; i++)
+		CHECK((block[THREADS * EACH + i] = malloc(512 * MIB)) != NULL, "512 MiB");
+	for (int i = 0; i < THREADS * EACH + HUGE; i++)
+		CHECK((uint64_t)(uintptr_t)block[i] >> 47 == 0, "a block at %p", (void *)block[i]);
+	if ((f = fopen("/proc/self/maps", "r")) == NULL)
+		return PROBE_SKIP;
+	while (fgets(line, sizeof line, f) != NULL) {
+		name[0] = '\0';
+		if (sscanf(line, "%lx-%lx %7s %*s %*s %lu %255s", &from, &to, perms, &inode, name) < 4)
+			continue;
+		CHECK(strstr(name, "memfd") == NULL && strstr(name, "/dev/zero") == NULL &&
+		      strstr(name, "/shm/") == NULL, "a mapping of %s", name);
+		if (inode == 0 && name[0] == '\0')
+			CHECK(perms[2] != 'x' && perms[3] == 'p', "a mapping %s", perms);
+	}
+	fclose(f);
+	for (int i = 0; i < THREADS * EACH + HUGE; i++)
+		free(block[i]);
+	return 0;
+}
+
 static const struct probe probes[] = {
 	{ "limited", limited },
 	{ "no-descriptors", no_descriptors },
@@ -342,6 +396,7 @@ static const struct probe probes[] = {
 	{ "small", small },
 	{ "charged", charged },
 	{ "phases", phases },
+	{ "own-mappings", own_mappings },
 	{ NULL, NULL },
 };
 
