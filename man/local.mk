@@ -44,7 +44,8 @@ MAN_TESTS = \
 	tests/man/functions.sh \
 	tests/man/options.sh \
 	tests/man/examples.sh \
-	tests/man/walks.sh
+	tests/man/walks.sh \
+	tests/man/map.sh
 EXTRA_DIST += $(MAN_TESTS) tests/man/security.sh tests/man/attacks.c tests/man/calls.c
 if !SANITIZER
 TESTS += $(MAN_TESTS)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * limits.c - probes of small worlds: address space, data, descriptors, locked memory, mapping
- * count, no /proc.  The runner sets the limits that must hold from exec on (RLIMIT_AS,
- * RLIMIT_DATA, mount namespace); the others are set here.
+ * count, no /proc, huge pages for all, memory that is accounted.  The runner sets what must hold
+ * from exec on (RLIMIT_AS, RLIMIT_DATA, mount namespace, sysctls, control group); the others are
+ * set here.
  */
 #include "probe.h"
 
@@ -191,15 +192,197 @@ static int mappings(int argc, char **argv)
 	return 0;
 }
 
-/* The runner took /proc and /sys away and made the root read-only. */
+/* The runner took /proc and /sys away and made every mount read-only. */
 static int bare(int argc, char **argv)
 {
+	static const char *const places[] = { "/usr", "/tmp", "/run", "/dev/shm", NULL };
+
 	(void)argc;
 	(void)argv;
 	CHECK(access("/proc/self", F_OK) != 0, "/proc is still there");
-	CHECK(access("/usr", W_OK) != 0 && errno == EROFS, "the root is writable");
+	CHECK(access("/sys/kernel", F_OK) != 0, "/sys is still there");
+	for (const char *const *d = places; *d != NULL; d++)
+		CHECK(access(*d, W_OK) != 0 && (errno == EROFS || errno == ENOENT),
+		      "%s is writable", *d);
 	CHECK(probe_churn(1, 50000) == 0, "allocation refused");
 	churn_threads(8);
+	return 0;
+}
+
+/*
+ * The runner has set transparent_hugepage/enabled to always: whatever covers an aligned 2 MiB gets
+ * them at its first touch.  A process that holds 104 KiB has none, and stays below a third of one.
+ */
+static int small(int argc, char **argv)
+{
+	long rss = status_kb("RssAnon:"), after;
+	char line[256];
+	long huge = -1;
+	FILE *f;
+
+	(void)argc;
+	(void)argv;
+	for (int i = 0; i < 400; i++) {
+		size_t n = 16 + (size_t)i % 32 * 16;
+
+		CHECK((block[i] = malloc(n)) != NULL, "refused");
+		memset(block[i], 's', n);
+	}
+	after = status_kb("RssAnon:");
+	/* Of the whole process: its mapping may be part of the allocator's. */
+	if ((f = fopen("/proc/self/smaps_rollup", "r")) == NULL)
+		return PROBE_SKIP;
+	while (fgets(line, sizeof line, f) != NULL)
+		if (strncmp(line, "AnonHugePages:", 14) == 0)
+			huge = atol(line + 14);
+	fclose(f);
+	CHECK(huge == 0, "%ld KiB in huge pages", huge);
+	/* 400 blocks are 104 KiB in 32 sizes; block[] and stdio bring a few pages. */
+	CHECK(after - rss < 640, "%ld KiB more resident for 104 KiB", after - rss);
+	return 0;
+}
+
+/* A number of kB out of /proc/meminfo. */
+static long meminfo_kb(const char *key)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[256];
+	long kb = -1;
+
+	if (f == NULL)
+		_exit(PROBE_SKIP);
+	while (fgets(line, sizeof line, f) != NULL)
+		if (strncmp(line, key, strlen(key)) == 0)
+			kb = atol(line + strlen(key));
+	fclose(f);
+	CHECK(kb >= 0, "no %s", key);
+	return kb;
+}
+
+/*
+ * Under overcommit_memory=2 each writable page is charged, touched or not.  On a machine where
+ * nothing else runs: 64 MiB live are charged at most half as much again, and most of it goes back.
+ */
+static int charged(int argc, char **argv)
+{
+	const int live = 64, n = live * (int)(MIB / 4000);
+	long before, full, after;
+
+	(void)argc;
+	(void)argv;
+	before = meminfo_kb("Committed_AS:");
+	for (int i = 0; i < n; i++) {
+		CHECK((block[i] = malloc(4000)) != NULL, "refused at %d of %d", i, n);
+		block[i][0] = 'c';
+	}
+	full = meminfo_kb("Committed_AS:") - before;
+	CHECK(full > live * 1000, "only %ld KiB charged: this sysctl is not what it should be", full);
+	CHECK(full < (live + live / 2) * 1024L, "%ld MiB charged for %d", full / 1024, live);
+	for (int i = 0; i < n; i++)
+		free(block[i]);
+	free(malloc(4000));
+	after = meminfo_kb("Committed_AS:") - before;
+	CHECK(after < live * 1024L, "%ld MiB still charged", after / 1024);
+	return 0;
+}
+
+/* One phase: so many MiB in blocks of n bytes, touched, then freed. */
+static void phase(size_t mib, size_t n)
+{
+	size_t count = mib * MIB / n;
+
+	CHECK(count <= MAX_BLOCKS, "too many blocks");
+	for (size_t i = 0; i < count; i++) {
+		CHECK((block[i] = malloc(n)) != NULL, "%zu bytes refused", n);
+		memset(block[i], 'p', n);
+	}
+	for (size_t i = 0; i < count; i++) {
+		CHECK(block[i][n - 1] == 'p', "contents lost");
+		free(block[i]);
+	}
+}
+
+#define PHASE_MIB 96
+
+static void *phase_thread(void *arg)
+{
+	phase(PHASE_MIB, (size_t)(uintptr_t)arg);
+	return NULL;
+}
+
+/*
+ * In a control group whose memory.max is 192 MiB: each phase holds 96 MiB in blocks of one size and
+ * frees them all, every second by a thread that ends.  What an allocator keeps of one phase beyond
+ * some 80 MiB, and cannot use in the next, gets the process killed; nobody is asked before.
+ */
+static int phases(int argc, char **argv)
+{
+	static const size_t sizes[] = { 128, 4000, 100 << 10, 1 << 20, 96 << 20, 256, 20000, 3 << 20 };
+	pthread_t t;
+
+	(void)argc;
+	(void)argv;
+	for (int round = 0; round < 2; round++)
+		for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+			phase(PHASE_MIB, sizes[i]);
+			CHECK(pthread_create(&t, NULL, phase_thread,
+					     (void *)(uintptr_t)sizes[i]) == 0, "thread");
+			pthread_join(t, NULL);
+		}
+	return 0;
+}
+
+static void *hold(void *arg)
+{
+	unsigned x = (unsigned)(uintptr_t)arg;
+	char **kept = arg;
+
+	for (int i = 0; i < 20000; i++) {
+		size_t n = probe_size(&x);
+
+		if ((kept[i] = malloc(n)) == NULL)
+			_exit(1);
+		kept[i][0] = 'h';
+	}
+	return NULL;
+}
+
+/*
+ * What checkpointing, userfaultfd and low or tagged pointers take for granted: whatever appears in
+ * /proc/self/maps is private, anonymous and not executable, and every block lies below 2^47.
+ */
+static int own_mappings(int argc, char **argv)
+{
+	enum { THREADS = 4, EACH = 20000, HUGE = 8 };
+	char line[512], perms[8], name[256];
+	unsigned long from, to, inode;
+	pthread_t t[THREADS];
+	FILE *f;
+
+	(void)argc;
+	(void)argv;
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&t[i], NULL, hold, &block[i * EACH]) == 0, "thread");
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	for (int i = 0; i < HUGE; i++)
+		CHECK((block[THREADS * EACH + i] = malloc(512 * MIB)) != NULL, "512 MiB");
+	for (int i = 0; i < THREADS * EACH + HUGE; i++)
+		CHECK((uint64_t)(uintptr_t)block[i] >> 47 == 0, "a block at %p", (void *)block[i]);
+	if ((f = fopen("/proc/self/maps", "r")) == NULL)
+		return PROBE_SKIP;
+	while (fgets(line, sizeof line, f) != NULL) {
+		name[0] = '\0';
+		if (sscanf(line, "%lx-%lx %7s %*s %*s %lu %255s", &from, &to, perms, &inode, name) < 4)
+			continue;
+		CHECK(strstr(name, "memfd") == NULL && strstr(name, "/dev/zero") == NULL &&
+		      strstr(name, "/shm/") == NULL, "a mapping of %s", name);
+		if (inode == 0 && name[0] == '\0')
+			CHECK(perms[2] != 'x' && perms[3] == 'p', "a mapping %s", perms);
+	}
+	fclose(f);
+	for (int i = 0; i < THREADS * EACH + HUGE; i++)
+		free(block[i]);
 	return 0;
 }
 
@@ -210,6 +393,10 @@ static const struct probe probes[] = {
 	{ "locked", locked },
 	{ "mappings", mappings },
 	{ "bare", bare },
+	{ "small", small },
+	{ "charged", charged },
+	{ "phases", phases },
+	{ "own-mappings", own_mappings },
 	{ NULL, NULL },
 };
 

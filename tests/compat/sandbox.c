@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * sandbox.c - probes with a seccomp filter that is installed after start-up: calls refused with
- * EPERM, unknown calls killed, OpenSSH's rules for the arguments of mmap and madvise.
+ * EPERM, unknown calls killed, OpenSSH's rules for the arguments of mmap and madvise.  And one that
+ * forbids memory both writable and executable from exec on.
  */
 #include "probe.h"
 
@@ -203,11 +204,31 @@ static int openssh(int argc, char **argv)
 	return 0;
 }
 
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
+
+/* mdwe PROGRAM...: as under systemd's MemoryDenyWriteExecute=, which uses this where the kernel has
+ * it.  A mapping that is or was writable cannot become executable, nor one be both. */
+static int mdwe(int argc, char **argv)
+{
+	void *p;
+
+	if (argc < 2 || prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) != 0)
+		return PROBE_SKIP;
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p == MAP_FAILED, "the kernel forbids nothing");
+	execv(argv[1], argv + 1);
+	return 1;
+}
+
 static const struct probe probes[] = {
 	{ "no-purge", no_purge },
 	{ "no-growth", no_growth },
 	{ "kill-others", kill_others },
 	{ "openssh", openssh },
+	{ "mdwe", mdwe },
 	{ NULL, NULL },
 };
 

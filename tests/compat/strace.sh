@@ -25,6 +25,20 @@ syscall_list()
 	[ ! -s "$dir/others" ] || { echo "also:" $(awk '{ print $2 " (" $1 ")" }' "$dir/others"); return 1; }
 }
 
+# How many calls more the start of a program makes than on libc; $1: at most.
+start_calls()
+{
+	local with without
+
+	[ -n "$LIB" ] || { echo "nothing to compare"; return 77; }
+	LIB= traced -f /bin/true || return
+	without=$(wc -l <"$dir/trace")
+	traced -f /bin/true || return
+	with=$(wc -l <"$dir/trace")
+	echo "$((with - without)) more system calls"
+	[ $((with - without)) -le "$1" ]
+}
+
 # How many calls of $1 the main thread makes before the mark, and in all.
 count_calls()
 {

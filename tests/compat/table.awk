@@ -90,7 +90,9 @@ BEGIN {
 	print "Made by `tests/compat/run-all --table`, never by hand; the machine: " machine ", " glibc \
 	      ", Linux " kernel "."
 	print "Each library is preloaded, and each probe shows first, by dladdr, that the library serves malloc."
-	print "The peers are those of Debian 12. A probe that hangs is stopped after two minutes.\n"
+	print "The peers are those of Debian 12. A probe that hangs is stopped after two minutes."
+	print "What changes a whole machine (overcommit, control groups) is tried on one that qemu boots."
+	print "Which pitfall has which row: [testing.md](testing.md).\n"
 	if (!have_arena)
 		print "The column of libarena is missing here: its library was not among the arguments.\n"
 	print "## Probes\n"

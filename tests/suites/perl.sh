@@ -40,7 +40,7 @@ suite() {
 	done | grep -v -e op/alarm.t -e re/speed -e re/uniprops -e fold_grind -e bigfuzzy |
 		xargs -P2 -I{} sh -c '
 			f={}; out=$0/$(echo $f | tr / _)
-			timeout 1800 ./perl -I../lib $f >$out 2>$out.err; s=$?
+			timeout 300 ./perl -I../lib $f >$out 2>$out.err; s=$?
 			echo "== $f $s"; cat $out.err
 			awk -v s=$s -v f=$f "
 			/^1\.\.0/ { skip = 1 }
