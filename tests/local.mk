@@ -28,6 +28,7 @@ AM_TESTS_ENVIRONMENT = \
 	TOP_SRCDIR='$(abs_top_srcdir)'; export TOP_SRCDIR; \
 	TOP_BUILDDIR='$(abs_top_builddir)'; export TOP_BUILDDIR; \
 	LIBDIR='$(abs_top_builddir)/.libs'; export LIBDIR; \
+	LIBEXECDIR='$(libexecdir)'; export LIBEXECDIR; \
 	VERSION='$(PACKAGE_VERSION)'; export VERSION; \
 	HOST_CPU='$(host_cpu)'; export HOST_CPU; \
 	CC='$(CC)'; export CC; \

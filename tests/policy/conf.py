@@ -199,8 +199,22 @@ if subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True).re
     conf("[unit=a]\n[cgroup=b]\n[unit=c]\n")
     n, trace = our_calls()
     ok(n in (9, 10), "the cgroup is asked for once, the executable is not", f"{n}\n{trace}")
+
+    # ---- what a sandbox does (AppArmor, Landlock): the file is there and may not be opened ----------
+    # No word on what may not be read; what may is read, as its fault shows.
+    conf("\n", a="no_such = 1\n", b="no_such = 1\n")
+    told = {CONF: None, CONF_D: None, "a.conf": CONF_D + "/b.conf:1: ", "none": CONF_D + "/a.conf:1: "}
+    for path, fault in told.items():
+        r = subprocess.run(["strace", "-o", DIR + "/denied", "-e", "trace=open,openat", "-e",
+                            "inject=open,openat:error=EACCES", "-P", path, "-E", "LD_PRELOAD=" + LIBRARY,
+                            "/bin/echo", "served"], capture_output=True, text=True)
+        denied = open(DIR + "/denied").read().count("EACCES")
+        ok(r.stdout == "served\n" and denied == (path != "none")
+           and (r.stderr == "" if fault is None else fault in r.stderr),
+           f"may not be opened: {os.path.basename(path)}", f"{r}\n{denied}")
 else:
     skip("system calls at the start", "strace does not work here")
+    skip("files that may not be opened", "strace does not work here")
 
 # ---- programs that gain privileges ----------------------------------------------------------------
 

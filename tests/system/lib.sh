@@ -9,6 +9,7 @@
 : "${ARENA_PRELOAD:=$TOP_BUILDDIR/tools/arena-preload/arena-preload}"
 : "${PRELOAD_CHECK:=$TOP_BUILDDIR/tools/arena-preload/preload-check}"
 : "${PRELOAD_CHECK_MODULE:=$TOP_BUILDDIR/tools/arena-preload/preload-check-module.so}"
+: "${LIBEXECDIR:=/usr/libexec}"	# as configured: arena-preload looks there
 : "${CC:=cc}"
 
 skip_all() {
@@ -96,7 +97,7 @@ make_root() {
 	rm -rf "$R"
 	mkdir -p "$R"
 	mount -t tmpfs -o mode=755 tmpfs "$R"
-	mkdir -p "$R/usr/bin" "$R/usr/sbin" "$R/usr/lib" "$R/usr/lib64" "$R/usr/libexec/arena" \
+	mkdir -p "$R/usr/bin" "$R/usr/sbin" "$R/usr/lib" "$R/usr/lib64" "$R$LIBEXECDIR/arena" \
 		"$R/etc" "$R/proc" "$R/dev" "$R/run" "$R/var/lib" "$R/tmp"
 	for d in bin sbin lib lib64; do
 		ln -s "usr/$d" "$R/$d"
@@ -104,7 +105,7 @@ make_root() {
 	chmod 1777 "$R/tmp"
 	put_program /bin/true /bin/sh /bin/ls /bin/cat /bin/mount
 	mkdir -p "$R$LIBDIR"
-	cp "$PRELOAD_CHECK" "$PRELOAD_CHECK_MODULE" "$R/usr/libexec/arena/"
+	cp "$PRELOAD_CHECK" "$PRELOAD_CHECK_MODULE" "$R$LIBEXECDIR/arena/"
 	cp "$ARENA_PRELOAD" "$R/usr/sbin/arena-preload"
 	[ -e "$T/standin.so" ] || build_standin "" "$T/standin.so"
 	install -m 644 "$T/standin.so" "$R$LIBDIR/libarena.so.0"

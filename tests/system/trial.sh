@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The trial, the watchdog, the boot guard and the rescue mode of arena-preload.
-plan=49
+plan=51
 . "$(dirname "$0")/lib.sh"
 make_root
 cp "$PRELOAD_CHECK_MODULE" "$R/usr/lib/other.so"
@@ -149,6 +149,25 @@ ok "and starts counting anew"
 boot
 [ ! -e "$F.arena-boots" ]
 ok "without our entry nothing is counted"
+
+# a program with a malloc in another library: which of the two serves it
+cp "$T/standin.so" "$R/usr/lib/libjemalloc.so.2"
+mkfifo "$T/end"
+exec 9<> "$T/end"
+for file in "$OLD" "$BOTH"; do
+	echo "$file" > "$F"
+	# not in_root: the shell keeps a copy of what a function's redirection closes
+	chroot "$R" /bin/sh -c 'LD_PRELOAD=/usr/lib/libjemalloc.so.2 exec /bin/cat' < "$T/end" 9>&- > /dev/null &
+	sleep 1
+done
+in_root arena-preload status > "$T/out"
+grep -q ' beside another malloc: [0-9]* cat (/usr/lib/libjemalloc.so.2)' "$T/out"
+ok "status: ours before another malloc"
+grep -q '^  another malloc: [0-9]* cat (/usr/lib/libjemalloc.so.2)' "$T/out"
+ok "status: another malloc alone"
+exec 9>&-
+echo "$OLD" > "$F"
+rm "$R/usr/lib/libjemalloc.so.2"
 
 # rescue: as PID 1, with a library that breaks every program
 build_standin -DBROKEN=1 "$T/broken.so"

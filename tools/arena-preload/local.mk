@@ -55,6 +55,8 @@ nodist_preloadcompletion_DATA = tools/arena-preload/completion/arena-preload
 CLEANFILES += $(nodist_preloadcompletion_DATA)
 tools/arena-preload/completion/arena-preload: tools/arena-preload/arena-preload.bash-completion
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && cp $(srcdir)/tools/arena-preload/arena-preload.bash-completion $@
+preloadzshdir = $(datadir)/zsh/site-functions
+dist_preloadzsh_DATA = tools/arena-preload/_arena-preload
 
 initramfsdir = $(datadir)/initramfs-tools
 

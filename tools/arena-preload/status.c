@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum serving { UNKNOWN, NOT_DYNAMIC, WITH, WITHOUT, FOREIGN };
+/* BESIDE: with ours, which the loader takes first, and a library with another one. */
+enum serving { UNKNOWN, NOT_DYNAMIC, WITH, BESIDE, WITHOUT, FOREIGN };
 
 /* A container or chroot has an ld.so.preload of its own. */
 static bool has_our_root(const char *pid)
@@ -55,7 +56,7 @@ static enum serving look_at(const struct ap *a, const char *pid, char *foreign, 
 	free(line);
 	fclose(f);
 	if (ours)
-		return *foreign ? FOREIGN : WITH;
+		return *foreign ? BESIDE : WITH;
 	if (*foreign)
 		return FOREIGN;
 	return dynamic ? WITHOUT : any ? NOT_DYNAMIC : UNKNOWN;
@@ -89,6 +90,11 @@ static void print_processes(const struct ap *a)
 		switch (look_at(a, e->d_name, other, sizeof(other))) {
 		case WITH:
 			with++;
+			break;
+		case BESIDE:
+			with++;
+			name_of(e->d_name, comm, sizeof(comm));
+			ap_say("  beside another malloc: %s %s (%s)", e->d_name, comm, other);
 			break;
 		case WITHOUT:
 			without++;
