@@ -224,9 +224,11 @@ static struct run *cache_grow(size_t n)
 
 /* The whole mapping, although only whole huge pages can come of it: with different advice in its
  * parts it would be several mappings to the kernel, and mremap moves only one. */
-static void want_huge_pages(const struct run *r)
+static void advise(const struct run *r, bool sparse)
 {
-	if (r->size >= THP_BLOCK_MIN && arn_options.thp)
+	if (!arn_options.thp)
+		arn_os_want_no_huge((void *)r->base, r->size);
+	else if (r->size >= THP_BLOCK_MIN && !sparse)
 		arn_os_want_huge((void *)r->base, r->size);
 }
 
@@ -248,8 +250,7 @@ static struct run *map_fresh(size_t n, size_t align, bool sparse)
 	r->chunk = NULL;
 	r->split = false;
 	arn_pages_account_map(n, true);
-	if (!sparse)
-		want_huge_pages(r);
+	advise(r, sparse);
 	return r;
 }
 
@@ -350,7 +351,7 @@ bool arn_huge_resize(struct run *r, size_t size, bool may_move)
 		account_used(n, true);
 		arn_pages_account_map(n, true);
 		if (n > old)
-			want_huge_pages(r);
+			advise(r, false);
 		arn_pagemap_set(p, 1, INFO_HUGE | r->owner << INFO_CLASS_BITS, 0, r);
 		arn_pages_settle();
 	}
