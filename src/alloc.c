@@ -84,7 +84,7 @@ static struct run *large_get(size_t size, size_t alignment, uint32_t owner)
 
 	if (r == NULL)
 		return NULL;
-	r->state = RUN_LARGE;
+	RELAXED_SET(r->state, (uint8_t)RUN_LARGE);
 	atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
 	if (!arn_pages_get(r, npages, align, INFO_LARGE | owner << INFO_CLASS_BITS, INFO_INNER)) {
 		arn_run_slot_put(r);

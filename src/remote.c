@@ -59,6 +59,8 @@ static bool run_all_free(struct run *r, unsigned w, uint64_t remote)
 	unsigned n = RELAXED_GET(r->nfree), nwords = RELAXED_GET(r->nwords);
 	_Atomic uint64_t *theirs = (_Atomic uint64_t *)&r->bits[nwords];
 
+	if (unlikely(RELAXED_GET(r->state) == RUN_STARTER))
+		return arn_starter_all_free(r);
 	if ((RELAXED_GET(r->bits[w]) | remote) != ~0ull && w + 1u < nwords)
 		return false;
 	for (unsigned i = 0; i < nwords; i++)
@@ -66,12 +68,11 @@ static bool run_all_free(struct run *r, unsigned w, uint64_t remote)
 	return n >= RELAXED_GET(r->nregions);
 }
 
-/* Sets the bits of MASK in remote word W of R. */
-static void apply(struct run *r, unsigned w, uint64_t mask)
+/* Sets the bits of MASK, which stand for BYTES, in remote word W of R. */
+static void apply(struct run *r, unsigned w, uint64_t mask, size_t bytes)
 {
 	uint32_t owner_id = atomic_load_explicit(&r->owner, memory_order_relaxed);
 	struct heap *owner = owner_id != 0 ? arn_heap_by_id(owner_id) : NULL;
-	size_t bytes = bits_popcount(mask) * (size_t)arn_class[r->cls].size;
 	uint64_t old;
 
 	/* The run is gone: this is the second free of one of its regions. */
@@ -152,7 +153,8 @@ static void slot_send(struct combine_slot *s)
 	RELAXED_SET(s->mask, 0);
 	atomic_signal_fence(memory_order_seq_cst);
 	if (mask != 0)
-		apply(s->run, s->word, mask);
+		apply(s->run, s->word, mask,
+		      bits_popcount(mask) * (size_t)arn_class[s->run->cls].size);
 }
 
 static struct combine_slot *slot_of(struct combine *c, const struct run *r, unsigned w)
@@ -173,8 +175,7 @@ void arn_remote_free(struct heap *me, struct run *r, void *p)
 	w = (unsigned)region / WORD_BITS;
 	bit = 1ull << (region % WORD_BITS);
 	if (unlikely(r->state == RUN_STARTER)) {
-		arn_starter_size(r, p); /* it is a block, or a crime */
-		apply(r, w, bit);
+		apply(r, w, bit, arn_starter_size(r, p));
 		return;
 	}
 	if (me->combine == NULL && me->kind == HEAP_THREAD)
@@ -183,7 +184,7 @@ void arn_remote_free(struct heap *me, struct run *r, void *p)
 	/* Combining already: a signal handler interrupted just that. */
 	if (me->combine == NULL || me->kind != HEAP_THREAD || me->combining ||
 	    arn_class[r->cls].size > COMBINE_SIZE_MAX) {
-		apply(r, w, bit);
+		apply(r, w, bit, arn_class[r->cls].size);
 		return;
 	}
 	s = slot_of(me->combine, r, w);

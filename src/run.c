@@ -31,7 +31,7 @@ struct run *arn_run_new(unsigned cls, unsigned npages, uint32_t owner)
 	r->gone_kib = 0;
 	r->listed = false;
 	r->waste = NULL;
-	r->state = RUN_SMALL;
+	RELAXED_SET(r->state, (uint8_t)RUN_SMALL);
 	atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
 	if (!arn_pages_get(r, npages, 1, info, info)) {
 		arn_run_slot_put(r);

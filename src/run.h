@@ -99,12 +99,12 @@ static inline _Atomic uint64_t *run_remote(struct run *r)
 /* The third and fourth bitmap of a starter run. */
 static inline uint64_t *run_starts(const struct run *r)
 {
-	return (uint64_t *)&r->bits[2 * r->nwords];
+	return (uint64_t *)&r->bits[2 * RUN_REGIONS_MAX / WORD_BITS];
 }
 
 static inline uint64_t *run_ends(const struct run *r)
 {
-	return (uint64_t *)&r->bits[3 * r->nwords];
+	return (uint64_t *)&r->bits[3 * RUN_REGIONS_MAX / WORD_BITS];
 }
 
 /* Lines of a slot for NWORDS words of bitmap, local and remote. */

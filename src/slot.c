@@ -288,7 +288,7 @@ struct run *arn_run_slot_get(unsigned nregions)
 
 void arn_run_slot_put(struct run *r)
 {
-	r->state = RUN_UNUSED;
+	RELAXED_SET(r->state, (uint8_t)RUN_UNUSED);
 	/* Relaxed: a late push reads it only to find that it should not have come here. */
 	atomic_store_explicit(&r->owner, 0, memory_order_relaxed);
 	if (arn_meta_is_boot(r)) {

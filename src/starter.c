@@ -75,7 +75,7 @@ static struct run *starter_new(struct heap *h)
 	r->first = 0;
 	r->gone_kib = 0;
 	r->waste = NULL;
-	r->state = RUN_STARTER;
+	RELAXED_SET(r->state, (uint8_t)RUN_STARTER);
 	atomic_store_explicit(&r->owner, h->id, memory_order_relaxed);
 	if (!arn_pages_get(r, 1, 1, INFO_STARTER | h->info, 0)) {
 		arn_run_slot_put(r);
@@ -176,6 +176,15 @@ void arn_starter_collect(struct heap *h, struct run *r)
 		}
 	}
 	given(h, r);
+}
+
+bool arn_starter_all_free(struct run *r)
+{
+	for (unsigned w = 0; w < GRANULES / WORD_BITS; w++)
+		if ((RELAXED_GET(run_starts(r)[w]) &
+		     ~atomic_load_explicit(&run_remote(r)[w], memory_order_relaxed)) != 0)
+			return false;
+	return true;
 }
 
 bool arn_starter_check(const struct run *r)

@@ -52,6 +52,9 @@ void arn_starter_trim(struct heap *h);
 /* No lock: bytes of the block that starts at P, which its caller holds; a crime if none does. */
 size_t arn_starter_size(const struct run *r, const void *p);
 
+/* No lock: whether no block of R is out any more, as far as can be seen. */
+bool arn_starter_all_free(struct run *r);
+
 bool arn_starter_check(const struct run *r);
 
 #endif

@@ -181,6 +181,26 @@ START_TEST(freed_by_others)
 }
 END_TEST
 
+/* The owner sleeps: whoever frees the last block of a run takes all of them in. */
+START_TEST(last_freer_helps)
+{
+	char *p[8];
+
+	owner = heap_make(HEAP_THREAD);
+	other = heap_make(HEAP_THREAD);
+	for (unsigned i = 0; i < 8; i++)
+		p[i] = take(owner, 1 + i);
+	atomic_store(&owner->sleeps, true);
+	for (unsigned i = 0; i < 7; i++)
+		arn_remote_free(other, pagemap_run(p[i]), p[i]);
+	ck_assert_uint_eq(owner->bins[1].out, 1);
+	arn_remote_free(other, pagemap_run(p[7]), p[7]);
+	for (unsigned c = 1; c <= 8; c++)
+		ck_assert_uint_eq(owner->bins[c].out, 0);
+	ck_assert(arn_heap_check(owner));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("starter");
@@ -188,5 +208,6 @@ int main(void)
 	unit_add(s, "own", blocks_side_by_side);
 	unit_add(s, "own", serves_few);
 	unit_add(s, "remote", freed_by_others);
+	unit_add(s, "remote", last_freer_helps);
 	return unit_run(s);
 }
