@@ -15,7 +15,13 @@ struct live_state arn_live;
 struct live_row arn_live_rows[LIVE_ROWS] ARN_LAST;
 bool arn_live_recording;
 
-typedef _Atomic uint16_t waste_entry;
+/* An entry is 16 bits: not every machine can exchange these (riscv64 would call libatomic), so they
+ * live two in a word, and a word is what changes. */
+#define ENTRY_BYTES 2
+struct entry {
+	_Atomic uint32_t *word; /* NULL: there is none */
+	unsigned shift;
+};
 
 void arn_live_begin(void)
 {
@@ -47,7 +53,7 @@ static void row_add(unsigned row, size_t bytes, size_t waste)
 /* A table comes from the kinds of memory that serve tcache arrays: 2^k lines. */
 static unsigned table_lines(const struct run *r)
 {
-	size_t lines = (r->nregions * sizeof(waste_entry) + ARN_CACHE_LINE - 1) / ARN_CACHE_LINE;
+	size_t lines = (r->nregions * ENTRY_BYTES + ARN_CACHE_LINE - 1) / ARN_CACHE_LINE;
 
 	return lines <= 1 ? 1 : 2u << bits_log2(lines - 1);
 }
@@ -71,19 +77,34 @@ static bool table_make(struct run *r)
 	return true;
 }
 
-/* NULL: there is none. */
-static waste_entry *entry_of(struct run *r, const void *p)
+static struct entry entry_at(void *table, unsigned i)
+{
+	return (struct entry){ (_Atomic uint32_t *)table + i / 2, i % 2 * 16 };
+}
+
+static struct entry entry_of(struct run *r, const void *p)
 {
 	void *table = r != NULL && r->state == RUN_SMALL ? ACQUIRE_GET(r->waste) : NULL;
 	int i = table != NULL ? run_region_of(r, p) : -1;
 
-	return i < 0 ? NULL : (waste_entry *)table + i;
+	return i < 0 ? (struct entry){ NULL, 0 } : entry_at(table, (unsigned)i);
+}
+
+static uint16_t entry_exchange(struct entry e, uint16_t next)
+{
+	uint32_t old = atomic_load_explicit(e.word, memory_order_relaxed), word;
+
+	do
+		word = (old & ~((uint32_t)UINT16_MAX << e.shift)) | (uint32_t)next << e.shift;
+	while (!atomic_compare_exchange_weak_explicit(e.word, &old, word, memory_order_relaxed,
+						      memory_order_relaxed));
+	return (uint16_t)(old >> e.shift);
 }
 
 /* Sets an entry to NEXT, and the row accordingly. */
-static void entry_set(const struct run *r, waste_entry *e, uint16_t next)
+static void entry_set(const struct run *r, struct entry e, uint16_t next)
 {
-	uint16_t old = atomic_exchange_explicit(e, next, memory_order_relaxed);
+	uint16_t old = entry_exchange(e, next);
 	size_t size = arn_class[r->cls].size;
 
 	row_add(r->cls, (next != 0 ? size : 0) - (old != 0 ? size : 0),
@@ -92,40 +113,40 @@ static void entry_set(const struct run *r, waste_entry *e, uint16_t next)
 
 void arn_live_record(struct run *r, const void *p, size_t asked)
 {
-	waste_entry *e;
+	struct entry e;
 
 	if (r->waste == NULL && !table_make(r))
 		return;
 	e = entry_of(r, p);
-	if (e != NULL)
+	if (e.word != NULL)
 		entry_set(r, e, (uint16_t)(arn_class[r->cls].size - asked + 1));
 }
 
 void arn_live_forget(struct run *r, const void *p)
 {
-	waste_entry *e = entry_of(r, p);
+	struct entry e = entry_of(r, p);
 
-	if (e != NULL)
+	if (e.word != NULL)
 		entry_set(r, e, 0);
 }
 
 void arn_live_change(struct run *r, const void *p, size_t asked)
 {
-	waste_entry *e = entry_of(r, p);
+	struct entry e = entry_of(r, p);
 
 	/* One that is not recorded becomes so: its request is known now. */
-	if (e != NULL)
+	if (e.word != NULL)
 		entry_set(r, e, (uint16_t)(arn_class[r->cls].size - asked + 1));
 }
 
 void arn_live_run_end(struct run *r)
 {
-	waste_entry *table = r->waste;
+	void *table = r->waste;
 
 	if (table == NULL)
 		return;
 	for (unsigned i = 0; i < r->nregions; i++)
-		entry_set(r, &table[i], 0);
+		entry_set(r, entry_at(table, i), 0);
 	r->waste = NULL;
 	arn_meta_put(table_kind(r), table);
 }

@@ -49,7 +49,9 @@ function remember(file, column,    line, ok, name, how, at) {
 
 # Without the directories of the machine it ran on, and without what Markdown would take amiss.
 function plain(text) {
-	gsub(/\/[^ :]*\//, "", text)
+	text = " " text
+	gsub(/[ (>]\/[^ :]*\//, " ", text)
+	sub(/^ /, "", text)
 	gsub(/`/, "'", text)
 	gsub(/_/, "\\_", text)
 	return text
