@@ -59,9 +59,13 @@ static size_t count_symbols(const uint32_t *hash)
 
 static bool is_libc(const char *path)
 {
-	const char *slash = strrchr(path, '/');
+	const char *name = path;
 
-	return strcmp(slash != NULL ? slash + 1 : path, "libc.so.6") == 0;
+	/* Not strrchr: each name is a look-up in every exec. */
+	for (; *path != '\0'; path++)
+		if (*path == '/')
+			name = path + 1;
+	return strcmp(name, "libc.so.6") == 0;
 }
 
 static int find_libc(struct dl_phdr_info *info, size_t size, void *arg)
