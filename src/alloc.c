@@ -329,7 +329,7 @@ static struct run *large_at(const void *p, uint32_t info)
 /* The class of the small block that starts at P, whose info is INFO. */
 static inline unsigned class_at(const void *p, uint32_t info)
 {
-	const struct run *r = pagemap_run(p);
+	struct run *r = pagemap_run(p);
 
 	if (unlikely(r != NULL && INFO_CLASS(info) == INFO_STARTER))
 		return sizeclass_of(arn_starter_size(r, p));

@@ -47,7 +47,8 @@
 #define ARN_TLS __thread __attribute__((tls_model("initial-exec")))
 
 /* Large, and mostly untouched: behind all other variables, which then share one OS page.  Linkers
- * put common symbols last in .bss. */
+ * put common symbols last in .bss (after link-time optimisation they do not: configure turns it off
+ * for the libraries). */
 #define ARN_LAST __attribute__((common, visibility("hidden")))
 
 #define ARN_CACHE_LINE 64

@@ -20,7 +20,6 @@
 
 static struct heap *first_table[FIRST_IDS];
 struct heap **arn_heap_table[ROOT_LEAVES] ARN_LAST;
-#define root_table arn_heap_table
 /* Has the ids of all heaps that were caught busy in a fork. */
 struct heap arn_heap_lost ARN_LAST;
 struct heap *arn_heaps;
@@ -28,16 +27,10 @@ static uint32_t nheaps; /* ids 1 .. nheaps exist */
 
 static void *const no_regions[2]; /* the sentinel of a bin without an array */
 
-#define T  (void **)&no_regions[1]
-#define T8 T, T, T, T, T, T, T, T
+#define EMPTY {[0 ... NCLASSES - 1] = (void **)&no_regions[1]}
 /* Its id is above every real one, so that no page's info matches. */
-const union heap_none arn_no_heap = {.heap = {
-	.top = {T8, T8, T8, T8, T8, T8, T8, T, T, T, T, T, T, T},
-	.limit = {T8, T8, T8, T8, T8, T8, T8, T, T, T, T, T, T, T},
-	.info = 0xffffff00u,
-}};
-#undef T8
-#undef T
+const union heap_none arn_no_heap = {.heap = {.top = EMPTY, .limit = EMPTY, .info = 0xffffff00u}};
+#undef EMPTY
 
 uint32_t arn_heap_count(void)
 {
@@ -50,7 +43,7 @@ struct heap *arn_heap_by_id(uint32_t id)
 	 * away meanwhile has not synchronised with the maker of its new heap. */
 	if (id < FIRST_IDS)
 		return ACQUIRE_GET(first_table[id]);
-	return ACQUIRE_GET(ACQUIRE_GET(root_table[id / LEAF_IDS])[id % LEAF_IDS]);
+	return ACQUIRE_GET(ACQUIRE_GET(arn_heap_table[id / LEAF_IDS])[id % LEAF_IDS]);
 }
 
 static bool table_set(uint32_t id, struct heap *h)
@@ -63,12 +56,12 @@ static bool table_set(uint32_t id, struct heap *h)
 	}
 	if (id / LEAF_IDS >= ROOT_LEAVES)
 		return false;
-	leaf = root_table[id / LEAF_IDS];
+	leaf = arn_heap_table[id / LEAF_IDS];
 	if (leaf == NULL) {
 		leaf = arn_meta_get(META_TABLE, LEAF_IDS * sizeof *leaf / ARN_CACHE_LINE);
 		if (leaf == NULL)
 			return false;
-		RELEASE_SET(root_table[id / LEAF_IDS], leaf);
+		RELEASE_SET(arn_heap_table[id / LEAF_IDS], leaf);
 	}
 	RELEASE_SET(leaf[id % LEAF_IDS], h);
 	return true;
@@ -232,11 +225,7 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
 	struct bin *b = &h->bins[cls];
 	unsigned got = 0;
 
-	/* Relaxed: a push that is missed now is found by the next refill. */
-	if (atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL) {
-		arn_heap_collect(h);
-		atomic_store_explicit(&h->sleeps, false, memory_order_relaxed);
-	}
+	heap_awake(h);
 	while (got < want) {
 		struct run *r = b->partial;
 		unsigned n;

@@ -99,7 +99,8 @@ union heap_none {
 		uint32_t info;
 	} heap;
 	char bytes[offsetof(struct heap, remote_head)];
-};
+} __attribute__((aligned(ARN_CACHE_LINE)));
+_Static_assert(_Alignof(union heap_none) == _Alignof(struct heap), "as struct heap");
 _Static_assert(offsetof(union heap_none, heap.info) == offsetof(struct heap, info), "as struct heap");
 extern const union heap_none arn_no_heap ARN_HIDDEN;
 #define arn_heap_none (*(struct heap *)&arn_no_heap)
@@ -142,6 +143,16 @@ void arn_heap_collect(struct heap *h);
 void arn_heap_trim(struct heap *h);
 /* Gives free rows of runs back if more than H's share of the promise may be resident in them. */
 void arn_heap_settle_slow(struct heap *h);
+/* By the owner, who is awake: takes in what others have freed. */
+static inline void heap_awake(struct heap *h)
+{
+	/* Relaxed: a push that is missed now is found by the next refill. */
+	if (atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL) {
+		arn_heap_collect(h);
+		atomic_store_explicit(&h->sleeps, false, memory_order_relaxed);
+	}
+}
+
 static inline void heap_settle(struct heap *h)
 {
 	if (unlikely(h->idle - h->gone > h->kept + h->allowed))

@@ -22,9 +22,8 @@
 /* From this size on a block asks for huge pages: one that is written only at its beginning is then
  * an eighth too big at most. */
 #define THP_BLOCK_MIN (16 * MIB)
-/* Such a block is aligned to the common huge page: mremap would have to split the pages of one that
- * moves to another alignment (growth to 1 GiB: 2.0 s instead of 0.5). */
-#define THP_BYTES (2 * MIB)
+/* Such a block is aligned to HUGE_PAGE_BYTES: mremap would have to split the pages of one that moves
+ * to another alignment (growth to 1 GiB: 2.0 s instead of 0.5). */
 
 struct run *arn_huge_live;   /* newest first */
 struct run *arn_huge_cached; /* newest first */
@@ -177,8 +176,8 @@ static struct run *cache_take(struct run *r, size_t n)
 
 static void *map_for(size_t n, size_t align)
 {
-	if (n >= THP_BLOCK_MIN && arn_options.thp && align < THP_BYTES)
-		align = THP_BYTES;
+	if (n >= THP_BLOCK_MIN && arn_options.thp && align < HUGE_PAGE_BYTES)
+		align = HUGE_PAGE_BYTES;
 	return align > arn_os_page_bytes() ? arn_os_map_aligned(NULL, n, align)
 					   : arn_os_map(NULL, n);
 }
@@ -226,9 +225,9 @@ static struct run *cache_grow(size_t n)
  * parts it would be several mappings to the kernel, and mremap moves only one. */
 static void advise(const struct run *r, bool sparse)
 {
-	if (!arn_options.thp)
+	if (!arn_options.thp || sparse)
 		arn_os_want_no_huge((void *)r->base, r->size);
-	else if (r->size >= THP_BLOCK_MIN && !sparse)
+	else if (r->size >= THP_BLOCK_MIN)
 		arn_os_want_huge((void *)r->base, r->size);
 }
 

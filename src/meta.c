@@ -24,8 +24,7 @@ struct lock arn_meta_lock;
 struct meta_block *arn_meta_blocks;
 static void *free_slots[META_KINDS];
 char arn_meta_boot[BOOT_BYTES] ARN_LAST __attribute__((aligned(ARN_CACHE_LINE)));
-#define boot arn_meta_boot
-static char *cursor = boot;
+static char *cursor = arn_meta_boot;
 static size_t left = BOOT_BYTES;
 size_t arn_meta_mapped = BOOT_BYTES, arn_meta_used;
 
@@ -66,8 +65,8 @@ static void *take(unsigned kind, size_t n)
 {
 	void *slot = free_slots[kind];
 
-	if (ARN_VALGRIND && cursor == boot)
-		valgrind_hide(boot, sizeof boot);
+	if (ARN_VALGRIND && cursor == arn_meta_boot)
+		valgrind_hide(arn_meta_boot, sizeof arn_meta_boot);
 	if (slot != NULL) {
 		free_slots[kind] = *(void **)slot;
 		*(void **)slot = NULL;
@@ -93,7 +92,7 @@ void *arn_meta_get(unsigned kind, size_t lines)
 
 bool arn_meta_is_boot(const void *slot)
 {
-	return (uintptr_t)slot - (uintptr_t)boot < sizeof boot;
+	return (uintptr_t)slot - (uintptr_t)arn_meta_boot < sizeof arn_meta_boot;
 }
 
 void *arn_meta_boot_get(unsigned kind, size_t lines)

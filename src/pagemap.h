@@ -30,7 +30,7 @@
 #define INFO_CLASS(info) ((info)&255u)
 #define INFO_OWNER(info) ((info) >> INFO_CLASS_BITS)
 /* Class numbers of pages that hold other things than regions of one class: a starter run, whose
- * blocks are small too, so that CLASS <= INFO_STARTER means small; */
+ * blocks are small too, so that CLASS <= INFO_STARTER means small. */
 #define INFO_STARTER NCLASSES
 #define INFO_LARGE 253u /* first page of a large block */
 #define INFO_INNER 254u /* another page of a large block */

@@ -30,15 +30,13 @@ static size_t empty_chunks;
  * chunk's edge; more only hold address space, their pages are purged all the same. */
 #define EMPTY_CHUNKS_KEPT 1
 
-/* From this much memory in use on, new chunks ask for huge pages: the last one is filled by half on
- * average, which is then at most an eighth. */
+/* From this much memory in use on, new chunks ask for huge pages: the last huge page is half empty
+ * on average, which is then at most an eighth. */
 #define HUGE_PAGES_FROM (8 * MIB)
 /* And so much more for each heap: the first runs of a heap are used a little each, and 1000 threads
  * with 30 of them had 516 MiB resident instead of 154. */
 #define HUGE_PAGES_PER_HEAP (2 * MIB)
 _Atomic size_t arn_pages_heaps;
-/* Our pages in the common huge page, 2 MiB; a chunk that asks for them is aligned to it. */
-#define HUGE_PAGE ((unsigned)(2 * MIB / PAGE_BYTES))
 
 /* ---- lists ------------------------------------------------------------------------------- */
 
@@ -345,13 +343,13 @@ static void chunk_purge(struct chunk *c, bool whole)
 			break;
 		end = bitmap_next(row, at, c->npages, false);
 		if (whole) {
-			unsigned from = (at + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+			unsigned from = (at + HUGE_PAGE_PAGES - 1) & ~(HUGE_PAGE_PAGES - 1);
 
-			if (from + HUGE_PAGE > end) {
+			if (from + HUGE_PAGE_PAGES > end) {
 				at = end;
 				continue;
 			}
-			end &= ~(HUGE_PAGE - 1);
+			end &= ~(HUGE_PAGE_PAGES - 1);
 			at = from;
 		}
 		if (!purge_row(c, at, end - at) && os_page_fits(end - at)) {
@@ -399,7 +397,7 @@ static void give_back(size_t keep)
 		arn_huge_cache_purge(arn_pages.dirty - keep);
 	for (struct chunk *c = lru_head, *next; arn_pages.dirty > keep && c != NULL; c = next) {
 		next = c->lru_next;
-		if (!release_if_empty(c) && c->huge_pages && c->ndirty >= HUGE_PAGE)
+		if (!release_if_empty(c) && c->huge_pages && c->ndirty >= HUGE_PAGE_PAGES)
 			chunk_purge(c, true);
 	}
 	while (arn_pages.dirty > keep && lru_head != NULL) {

@@ -16,6 +16,8 @@
  *     ^ base                                                                ^ base + npages * 16
  * KiB
  *
+ * A starter run has four bitmaps and no regions of one size: starter.h.
+ *
  * The slot is type-stable.  A thread that set a remote bit may queue the run a moment later, when
  * the slot already serves another heap: so remote_queued and remote_next are never initialised, and
  * who takes a run from a queue verifies its owner (remote.c).

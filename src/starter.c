@@ -45,13 +45,23 @@ static unsigned length(const struct run *r, unsigned i)
 	return w * WORD_BITS + bits_ctz(bits) + 1 - i;
 }
 
-size_t arn_starter_size(const struct run *r, const void *p)
+/* The granule at which the live block P begins. */
+static unsigned block_at(struct run *r, const void *p)
 {
 	unsigned i = granule_of(r, p);
 
 	if (unlikely(!is_set(run_starts(r), i)))
 		not_a_block(r, p);
-	return length(r, i) * QUANTUM;
+	/* Another thread has freed it, and nobody took that in yet. */
+	if (unlikely(atomic_load_explicit(&run_remote(r)[i / WORD_BITS], memory_order_relaxed) >>
+			     (i % WORD_BITS) & 1))
+		arn_heap_crime(CRIME_DOUBLE_FREE, p);
+	return i;
+}
+
+size_t arn_starter_size(struct run *r, const void *p)
+{
+	return length(r, block_at(r, p)) * QUANTUM;
 }
 
 /* ---- runs ---------------------------------------------------------------------------------- */
@@ -113,6 +123,7 @@ void *arn_starter_take(struct heap *h, unsigned cls)
 	unsigned at;
 
 	if (r == NULL || r->first + n > GRANULES) {
+		arn_starter_trim(h);
 		r = h->nstarters < STARTER_RUNS ? starter_new(h) : NULL;
 		if (r == NULL)
 			return NULL;
@@ -139,33 +150,32 @@ static void put(struct heap *h, struct run *r, unsigned i)
 	heap_out(h, sizeclass_of(n * QUANTUM), -(size_t)1);
 }
 
-/* The first run, from which blocks are taken, stays. */
+/* The first run, from which blocks are taken, stays while its heap has a thread. */
 static void given(struct heap *h, const struct run *r)
 {
-	if (r->nfree == GRANULES && r != h->starters)
+	if (r->nfree == GRANULES && (r != h->starters || RELAXED_GET(h->parked)))
 		arn_starter_trim(h);
 }
 
 void arn_starter_give(struct heap *h, struct run *r, const void *p)
 {
-	unsigned i = granule_of(r, p);
-
-	if (unlikely(!is_set(run_starts(r), i)))
-		not_a_block(r, p);
-	/* Another thread was first. */
-	if (unlikely(atomic_load_explicit(&run_remote(r)[i / WORD_BITS], memory_order_relaxed) >>
-			     (i % WORD_BITS) & 1))
+	/* Freed by two threads at a time: one of them may have given the run back already. */
+	if (unlikely(r == NULL || r->state != RUN_STARTER || r->owner != h->id))
 		arn_heap_crime(CRIME_DOUBLE_FREE, p);
-	put(h, r, i);
+	put(h, r, block_at(r, p));
 	given(h, r);
 }
 
 void arn_starter_collect(struct heap *h, struct run *r)
 {
 	for (unsigned w = 0; w < GRANULES / WORD_BITS; w++) {
-		/* The exchange is step C3 of remote.c. */
-		uint64_t bits = atomic_exchange_explicit(&run_remote(r)[w], 0, memory_order_acq_rel);
+		_Atomic uint64_t *word = &run_remote(r)[w];
+		uint64_t bits;
 
+		if (atomic_load_explicit(word, memory_order_relaxed) == 0)
+			continue;
+		/* Step C3 of remote.c. */
+		bits = atomic_exchange_explicit(word, 0, memory_order_acq_rel);
 		for (; bits != 0; bits &= bits - 1) {
 			unsigned i = w * WORD_BITS + bits_ctz(bits);
 

@@ -35,9 +35,8 @@
 /* Whether the next region of class CLS, of which TAKEN came from here so far, should too. */
 static inline bool starter_serves(unsigned cls, unsigned taken)
 {
-	return taken < STARTER_TAKES &&
-	       (taken == 0 || taken * (size_t)arn_class[cls].size < STARTER_BYTES) &&
-	       arn_class[cls].size <= STARTER_SIZE_MAX && !valgrind_runs();
+	return taken < STARTER_TAKES && (taken + 1) * (size_t)arn_class[cls].size <= STARTER_BYTES &&
+	       !valgrind_runs();
 }
 
 /* A block for a region of class CLS, or NULL: no room, or no memory. */
@@ -50,7 +49,7 @@ void arn_starter_collect(struct heap *h, struct run *r);
 void arn_starter_trim(struct heap *h);
 
 /* No lock: bytes of the block that starts at P, which its caller holds; a crime if none does. */
-size_t arn_starter_size(const struct run *r, const void *p);
+size_t arn_starter_size(struct run *r, const void *p);
 
 /* No lock: whether no block of R is out any more, as far as can be seen. */
 bool arn_starter_all_free(struct run *r);

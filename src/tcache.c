@@ -91,6 +91,7 @@ static void *refill(struct heap *h, unsigned cls, bool aligned)
 	void *p = NULL, **limit;
 
 	if (b->base == NULL && !aligned && starter_serves(cls, b->want)) {
+		heap_awake(h);
 		p = arn_starter_take(h, cls);
 		b->want++;
 		if (p != NULL)

@@ -40,6 +40,10 @@
 #define CHUNK_BYTES ((size_t)1 << CHUNK_SHIFT)
 #define CHUNK_PAGES (CHUNK_BYTES / PAGE_BYTES)
 
+/* The common huge page; larger blocks that may have some are aligned to it. */
+#define HUGE_PAGE_BYTES (2 * MIB)
+#define HUGE_PAGE_PAGES ((unsigned)(HUGE_PAGE_BYTES / PAGE_BYTES))
+
 /* The first chunk of a process is small and comes in one mapping with the page map: most processes
  * need no more, `ulimit -v` and mlockall() programs do not pay for more, and below 2 MiB the
  * kernel cannot give it a huge page. */
@@ -56,12 +60,11 @@
 #define RUN_REGIONS_MAX 1024
 
 /* The first regions of each class lie together, in starter runs (starter.h): of bash's 25 classes 17
- * see 12 mallocs or fewer in a life.  12 regions of a class and 1 KiB of it, of classes to 1 KiB
- * (larger regions share few OS pages), two runs: twice and four times as much saved small processes no
+ * see 12 mallocs or fewer in a life.  12 regions of a class and 1 KiB of it (larger regions
+ * share few OS pages), two runs: twice and four times as much saved small processes no
  * page, and a thousand busy threads 26 KiB less each. */
 #define STARTER_TAKES    12
 #define STARTER_BYTES    (1 * KIB)
-#define STARTER_SIZE_MAX (1 * KIB)
 #define STARTER_RUNS     2
 
 /* tcache bins: the array starts at 31 pointers and doubles on overflow, without a flush, to 8191
@@ -102,7 +105,7 @@
 
 /* Dirty (free but resident) pages are bounded by an eighth of the pages in use, plus a fixed part,
  * the option dirty_kib, plus up to 63 MiB where the same pages are wanted again and again (with the
- * default of dirty_kib: 64 MiB): see promise.h. */
+ * default of dirty_kib: 63.25 MiB): see promise.h. */
 #define DIRTY_SHIFT     3
 #define DIRTY_EXTRA_MAX (63 * MIB)
 /* Free OS pages inside of runs: each heap may keep its share of the same bound, and at least so

@@ -82,7 +82,17 @@ has_nodes()
 	test "$nodes" = "$1.so.0 $2"
 }
 
+# ARN_LAST of compiler.h: what a process touches comes first, and lies on one or two OS pages.
+tables_are_last()
+{
+	$NM -n "$(file "$1")" | awk '$2 ~ /^[bB]$/ {
+			if ($3 ~ /^arn_(meta_boot|heap_table|heap_lost|live_rows)$/) tables++
+			else if (tables) { print $3 " lies behind a table"; bad = 1 }
+		} END { if (tables != 4) print tables + 0 " tables of 4"; exit bad || tables != 4 }'
+}
+
 for lib in $(libraries); do
+	row "$lib: large tables lie behind the other variables" tables_are_last "$lib"
 	row "$lib: NEEDED is libc alone" needs_libc_only "$lib"
 	row "$lib: soname" has_flag "$lib" "SONAME.*\[$lib\.so\.0\]"
 	row "$lib: TLS of at most $MAX_TLS bytes" tls_is_small "$lib"

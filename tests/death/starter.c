@@ -58,6 +58,12 @@ int main(int argc, char **argv)
 	} else if (strcmp(what, "thread-first") == 0) {
 		in_thread(0);
 		CRIME(p, c.free(p));
+	} else if (strcmp(what, "thread-usable") == 0) {
+		in_thread(0);
+		CRIME(p, c.usable_size(p));
+	} else if (strcmp(what, "thread-realloc") == 0) {
+		in_thread(0);
+		CRIME(p, (void)(c.realloc(p, 104) == p));
 	} else if (strcmp(what, "thread-second") == 0) {
 		c.free(p);
 		in_thread(1);

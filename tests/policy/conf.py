@@ -38,7 +38,7 @@ ok(rows["thp"][1].endswith("10-a.conf:4"), "... where it says something", rows)
 
 conf(None, **{"10-a": "dirty_kib = 20\n"})
 _, rows, _, _ = config()
-ok(rows["dirty_kib"] == (1024, "default"), "without arena.conf the directory is not read", rows)
+ok(rows["dirty_kib"] == (256, "default"), "without arena.conf the directory is not read", rows)
 
 # ---- conditions -----------------------------------------------------------------------------------
 
@@ -52,7 +52,7 @@ def applies(header, name):
 def not_here(header, name):
     conf(f"{header}\ndirty_kib = 7\n")
     _, rows, _, err = config()
-    ok(rows["dirty_kib"][0] == 1024 and err == "", f"does not: {name}", f"{header}\n{rows}\n{err}")
+    ok(rows["dirty_kib"][0] == 256 and err == "", f"does not: {name}", f"{header}\n{rows}\n{err}")
 
 
 uid = os.getuid()
@@ -92,10 +92,10 @@ applies("[name=other]\nstats=1\n[]", "[] is for all again")
 
 
 
-def survives(name, message, value=1024):
+def survives(name, message, value=256):
     """The program runs, with one line that has MESSAGE (None: none), quickly."""
     _, rows, last, err = config()
-    good = rows["dirty_kib"][0] == value and "1024" or ""
+    good = rows["dirty_kib"][0] == value and str(value) or ""
     lines = err.splitlines()
     if message is None:
         good = good and not lines
@@ -105,7 +105,7 @@ def survives(name, message, value=1024):
     ok(good, name, f"{rows}\n{last}\n{err}")
 
 
-def broken(name, text, message, value=1024):
+def broken(name, text, message, value=256):
     conf(text)
     survives(name, message, value)
 

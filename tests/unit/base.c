@@ -30,7 +30,7 @@ START_TEST(sizeclass_table)
 
 		ck_assert_uint_eq(k->size % QUANTUM, 0);
 		ck_assert_uint_gt(k->size, arn_class[c - 1].size);
-		if (k->size > DIRECT_MAX) /* four per doubling: a block wastes at most a fifth */
+		if (k->size > DIRECT_MAX) /* five per doubling: a block wastes at most a fifth */
 			ck_assert_uint_le((k->size - arn_class[c - 1].size) * 5, k->size);
 		ck_assert_uint_ge(k->run_pages * PAGE_BYTES, k->size);
 		ck_assert_uint_le(k->run_pages * PAGE_BYTES % k->size * 8, k->run_pages * PAGE_BYTES);

@@ -37,9 +37,10 @@ static bool read_run(struct walk *w, uint64_t page, union run_copy *u, uint64_t 
 	    !target_read(w->t, p, &u->r, sizeof u->r))
 		return false;
 	*at = p;
+	if (u->r.nwords > RUN_REGIONS_MAX / WORD_BITS)
+		return false;
 	n = u->r.state == RUN_SMALL ? 16u * u->r.nwords : u->r.state == RUN_STARTER ? 32u * u->r.nwords : 0;
-	return n <= 4 * (RUN_REGIONS_MAX / 8) &&
-	       target_read(w->t, p + offsetof(struct run, bits),
+	return target_read(w->t, p + offsetof(struct run, bits),
 			   u->bytes + offsetof(struct run, bits), n);
 }
 
@@ -58,7 +59,7 @@ static bool run_fits(const struct walk *w, const union run_copy *u, uint64_t pag
 		return r->state == RUN_STARTER && r->npages == 1 && r->nregions == RUN_REGIONS_MAX &&
 		       r->nwords == RUN_REGIONS_MAX / WORD_BITS;
 	return cls > 0 && cls < NCLASSES && r->state == RUN_SMALL && r->cls == cls &&
-	       r->nregions > 0 && r->nwords == (r->nregions + WORD_BITS - 1) / WORD_BITS &&
+	       r->nregions > 0 && r->nregions <= RUN_REGIONS_MAX && r->nwords == (r->nregions + WORD_BITS - 1) / WORD_BITS &&
 	       (uint64_t)r->nregions * w->size[cls] <= (uint64_t)r->npages << PAGE_SHIFT;
 }
 
@@ -139,60 +140,75 @@ static void walk_small(struct walk *w, const union run_copy *u, const float *sha
 	*fill = (uint8_t)((r->nregions - nfree) * 254u / r->nregions + (nfree < r->nregions));
 }
 
-/* Resident bytes of the bytes [from, to) of a span. */
-static double resident_part(const struct walk *w, const float *share, uint64_t from, uint64_t to)
+/* Resident bytes of the bytes [from, to) of a span; adds to *SWAPPED what lies in swap. */
+static double resident_part(const struct walk *w, const float *share, uint64_t from, uint64_t to,
+			    double *swapped)
 {
-	uint64_t ps = w->t->page_bytes, i = from / ps;
+	uint64_t ps = w->t->page_bytes;
 	double sum = 0;
 
-	for (; i * ps < to; i++) {
+	for (uint64_t i = from / ps; i * ps < to; i++) {
 		uint64_t a = i * ps > from ? i * ps : from, b = (i + 1) * ps < to ? (i + 1) * ps : to;
 
 		if (share[i] > 0)
 			sum += share[i] * (double)(b - a);
 		else if (share[i] < 0)
-			w->s->live_swapped += (double)(b - a);
+			*swapped += (double)(b - a);
 	}
 	return sum;
 }
 
+/* Granules of the block of a starter run that begins at I; 0: none is out there, -1: torn. */
+static int starter_block(const struct walk *w, const struct run *r, unsigned i)
+{
+	const uint64_t *remote = &r->bits[r->nwords];
+	unsigned n;
+
+	if (!bitmap_test(run_starts(r), i) || bitmap_test(remote, i))
+		return 0;
+	n = bitmap_next(run_ends(r), i, r->nregions, true) + 1 - i;
+	if (i + n > r->nregions || n * QUANTUM > SMALL_MAX || w->size[sizeclass_of(n * QUANTUM)] != n * QUANTUM)
+		return -1;
+	return (int)n;
+}
+
 /* A starter run: each block counts as a region of its class; what is free, as an end of the
- * smallest class's runs.  False: torn. */
+ * smallest class's runs.  False: torn, and nothing was counted. */
 static bool walk_starter(struct walk *w, const struct run *r, const float *share, uint8_t *fill)
 {
-	const uint64_t *starts = run_starts(r), *ends = run_ends(r), *gone = &r->bits[r->nwords];
-	unsigned out = 0, n;
+	double resident = 0, all, ignored = 0;
+	unsigned out = 0;
+	int n;
 
-	for (unsigned i = 0; i < r->nregions; i += n) {
+	for (unsigned i = 0; i < r->nregions; i += n > 0 ? (unsigned)n : 1) {
+		n = starter_block(w, r, i);
+		if (n < 0)
+			return false;
+	}
+	for (unsigned i = 0; i < r->nregions; i += n > 0 ? (unsigned)n : 1) {
 		struct class_row *k;
-		unsigned end;
 
-		n = 1;
-		if (!bitmap_test(starts, i) || bitmap_test(gone, i))
+		n = starter_block(w, r, i);
+		if (n == 0)
 			continue;
-		end = bitmap_next(ends, i, r->nregions, true);
-		n = end + 1 - i;
-		if (end == r->nregions || n * QUANTUM > SMALL_MAX)
-			return false;
-		k = &w->s->cls[sizeclass_of(n * QUANTUM)];
-		if (k->size != n * QUANTUM)
-			return false;
-		out += n;
+		k = &w->s->cls[sizeclass_of((unsigned)n * QUANTUM)];
+		out += (unsigned)n;
 		k->regions++;
 		k->active += k->size;
-		if (w->s->resident_known)
-			k->resident_out += resident_part(w, share, i * QUANTUM, (i + n) * QUANTUM);
+		if (w->s->resident_known) {
+			double part = resident_part(w, share, i * QUANTUM, i * QUANTUM + k->size,
+						    &w->s->live_swapped);
+
+			k->resident_out += part;
+			resident += part;
+		}
 	}
 	w->s->cls[1].runs++;
 	w->s->cls[1].tail += (r->nregions - out) * QUANTUM;
 	w->s->cls[1].active += (r->nregions - out) * QUANTUM;
 	if (w->s->resident_known) {
-		double live = 0;
-
-		for (unsigned i = 0; i < r->nregions; i++)
-			if (bitmap_test(r->bits, i))
-				live += resident_part(w, share, i * QUANTUM, (i + 1) * QUANTUM);
-		w->s->cls[1].resident_empty += live;
+		all = resident_part(w, share, 0, PAGE_BYTES, &ignored);
+		w->s->cls[1].resident_empty += all > resident ? all - resident : 0;
 	}
 	*fill = (uint8_t)(out * 254u / r->nregions + (out > 0));
 	return true;

@@ -111,7 +111,7 @@ static struct json_object *classes(const struct snapshot *s)
 		const struct class_row *k = &s->cls[i];
 		struct json_object *j;
 
-		if (k->runs == 0)
+		if (k->regions == 0)
 			continue;
 		j = json_object_new_object();
 		number(j, "size", k->size);

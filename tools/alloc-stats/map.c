@@ -174,7 +174,7 @@ static int class_bars(FILE *f, const struct snapshot *s)
 		double x = BAR_LEFT;
 		char label[96], a[HUMAN_MAX];
 
-		if (k->runs == 0)
+		if (k->regions == 0)
 			continue;
 		snprintf(label, sizeof label, "%u", k->size);
 		text_at(f, BAR_LEFT - 6, y + 9, "class=\"a\"", label);

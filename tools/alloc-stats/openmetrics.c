@@ -93,7 +93,7 @@ static void classes(FILE *f, struct snapshot *const *s, size_t n)
 			const uint64_t count[] = {k->live, k->cached, k->empty};
 			static const char *const state[] = {"live", "cached", "empty"};
 
-			for (unsigned j = 0; j < 3 && k->runs > 0; j++) {
+			for (unsigned j = 0; j < 3 && k->regions > 0; j++) {
 				fputs(name, f);
 				labels(f, s[i]);
 				fprintf(f, ",class=\"%u\",state=\"%s\"} %" PRIu64 "\n", k->size, state[j],

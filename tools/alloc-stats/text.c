@@ -84,7 +84,7 @@ static void classes(FILE *f, const struct snapshot *s)
 	for (unsigned i = 1; i < NCLASSES; i++) {
 		const struct class_row *k = &s->cls[i];
 
-		if (k->runs == 0)
+		if (k->regions == 0)
 			continue;
 		fprintf(f, "  %6u %7" PRIu64 " %10" PRIu64 " %10" PRIu64 " %8" PRIu64 " %10" PRIu64
 			" %5.0f%%  %10s %10s %10s", k->size, k->runs, k->regions, k->live, k->cached,
