@@ -37,7 +37,7 @@ struct bin {
 	struct run *full;    /* runs without one; kept only for shared heaps, to destroy them */
 	void **base;         /* the tcache array; NULL before the first refill */
 	uint16_t cap;
-	uint16_t want; /* regions that the next refill takes; without an array: taken from starters */
+	uint16_t want; /* regions that the next refill takes; without an array: starters taken */
 	uint32_t nruns;
 	size_t out;
 };
@@ -91,8 +91,8 @@ uint32_t arn_heap_count(void);
 /* N more of them are in use, neither parked nor free: they share what may stay. */
 void arn_heap_count_used(int n);
 
-/* The heap of a thread that has none: every malloc finds an empty bin, every free a full one.  It is
- * constant, and ends where others would write. */
+/* The heap of a thread that has none: every malloc finds an empty bin, every free a full one.  It
+ * is constant, and ends where others would write. */
 union heap_none {
 	struct {
 		void **top[NCLASSES], **limit[NCLASSES];
@@ -101,7 +101,8 @@ union heap_none {
 	char bytes[offsetof(struct heap, remote_head)];
 } __attribute__((aligned(ARN_CACHE_LINE)));
 _Static_assert(_Alignof(union heap_none) == _Alignof(struct heap), "as struct heap");
-_Static_assert(offsetof(union heap_none, heap.info) == offsetof(struct heap, info), "as struct heap");
+_Static_assert(offsetof(union heap_none, heap.info) == offsetof(struct heap, info),
+	       "as struct heap");
 extern const union heap_none arn_no_heap ARN_HIDDEN;
 #define arn_heap_none (*(struct heap *)&arn_no_heap)
 /* The calling thread's heap; never NULL. */

@@ -22,8 +22,8 @@
 /* From this size on a block asks for huge pages: one that is written only at its beginning is then
  * an eighth too big at most. */
 #define THP_BLOCK_MIN (16 * MIB)
-/* Such a block is aligned to HUGE_PAGE_BYTES: mremap would have to split the pages of one that moves
- * to another alignment (growth to 1 GiB: 2.0 s instead of 0.5). */
+/* Such a block is aligned to HUGE_PAGE_BYTES: mremap would have to split the pages of one that
+ * moves to another alignment (growth to 1 GiB: 2.0 s instead of 0.5). */
 
 struct run *arn_huge_live;   /* newest first */
 struct run *arn_huge_cached; /* newest first */

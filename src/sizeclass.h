@@ -3,8 +3,8 @@
  * sizeclass.h - from size to class and back.  Layer base.
  *
  * Classes 1 .. 32 are the multiples of 16 to 512.  Above, each doubling 2^k .. 2^(k+1) has five
- * classes 2^k * (9, 10, 12, 14, 16) / 8: four of equal steps, and one for a power of two with a small
- * header, which many programs ask for.  For every class c and size s:
+ * classes 2^k * (9, 10, 12, 14, 16) / 8: four of equal steps, and one for a power of two with a
+ * small header, which many programs ask for.  For every class c and size s:
  *     sizeclass_of(s) == c  <=>  class_size(c - 1) < s <= class_size(c)     (class_size(0) == 0)
  */
 #ifndef ARN_SIZECLASS_H

@@ -49,12 +49,13 @@ static unsigned length(const struct run *r, unsigned i)
 static unsigned block_at(struct run *r, const void *p)
 {
 	unsigned i = granule_of(r, p);
+	uint64_t word;
 
 	if (unlikely(!is_set(run_starts(r), i)))
 		not_a_block(r, p);
 	/* Another thread has freed it, and nobody took that in yet. */
-	if (unlikely(atomic_load_explicit(&run_remote(r)[i / WORD_BITS], memory_order_relaxed) >>
-			     (i % WORD_BITS) & 1))
+	word = atomic_load_explicit(&run_remote(r)[i / WORD_BITS], memory_order_relaxed);
+	if (unlikely((word >> (i % WORD_BITS) & 1) != 0))
 		arn_heap_crime(CRIME_DOUBLE_FREE, p);
 	return i;
 }

@@ -35,8 +35,8 @@
 /* Whether the next region of class CLS, of which TAKEN came from here so far, should too. */
 static inline bool starter_serves(unsigned cls, unsigned taken)
 {
-	return taken < STARTER_TAKES && (taken + 1) * (size_t)arn_class[cls].size <= STARTER_BYTES &&
-	       !valgrind_runs();
+	return taken < STARTER_TAKES &&
+	       (taken + 1) * (size_t)arn_class[cls].size <= STARTER_BYTES && !valgrind_runs();
 }
 
 /* A block for a region of class CLS, or NULL: no room, or no memory. */

@@ -32,7 +32,7 @@
 #define RUNNING_ON_VALGRIND                                  0
 #endif
 
-/* Blocks that touch are told apart less well: memcheck takes an address for one beyond the other. */
+/* Blocks that touch are told apart less well by memcheck: starter.h. */
 static inline bool valgrind_runs(void)
 {
 	return ARN_VALGRIND && RUNNING_ON_VALGRIND != 0;
