@@ -336,7 +336,7 @@ class ArenaStats(gdb.Command):
         print(f"{'class':>8} {'runs':>8} {'regions':>10} {'live':>10} {'cached':>8} {'empty':>10} {'':>6}")
         for c in sorted(rows):
             runs, regions, empty = rows[c]
-            if regions == 0:  # a starter run without a block of the smallest class
+            if regions == 0:  # a starter run without a block of the smallest class: alloc-stats has no row either
                 continue
             print(f"{a.size[c]:>8} {runs:>8} {regions:>10} {live[c]:>10} {cached[c]:>8} {empty:>10}"
                   f" {100 * empty // regions:>5}%")
