@@ -12,16 +12,6 @@
 #include "tcache.h"
 #include "tcache_inl.h"
 
-static struct heap *heap_make(enum heap_kind kind)
-{
-	struct heap *h;
-
-	ck_assert(arn_boot());
-	h = arn_heap_new(kind);
-	ck_assert_ptr_nonnull(h);
-	return h;
-}
-
 static void *take_one(struct heap *h, unsigned cls)
 {
 	void *p = NULL;
@@ -42,7 +32,7 @@ START_TEST(heap_ids)
 	static struct heap *h[1100]; /* past the first table and the first leaf */
 
 	for (int i = 0; i < 1100; i++) {
-		h[i] = heap_make(HEAP_THREAD);
+		h[i] = unit_heap(HEAP_THREAD);
 		ck_assert_uint_eq(h[i]->id, (uint32_t)i + 1);
 		ck_assert_uint_eq(h[i]->info, h[i]->id << INFO_CLASS_BITS);
 	}
@@ -61,7 +51,7 @@ END_TEST
 START_TEST(heap_against_model)
 {
 	static void *pool[POOL];
-	struct heap *h = heap_make(HEAP_THREAD);
+	struct heap *h = unit_heap(HEAP_THREAD);
 	uint64_t seed = 5;
 
 	for (unsigned c = 1; c < NCLASSES; c += 5) {
@@ -122,7 +112,7 @@ END_TEST
 /* The first runs of a bin are small, later ones larger, and no larger than the class's limit. */
 START_TEST(heap_runs_grow)
 {
-	struct heap *h = heap_make(HEAP_THREAD);
+	struct heap *h = unit_heap(HEAP_THREAD);
 	unsigned c = sizeclass_of(512), last = 0;
 
 	for (int i = 0; i < 1000; i++) {
@@ -175,7 +165,7 @@ static void give_wrong_class(void *arg)
 static void remote_twice(void *arg)
 {
 	struct crime *k = arg;
-	struct heap *me = heap_make(HEAP_THREAD);
+	struct heap *me = unit_heap(HEAP_THREAD);
 
 	arn_remote_free(me, pagemap_run(k->p), k->p);
 	arn_remote_free(me, pagemap_run(k->p), k->p);
@@ -184,7 +174,7 @@ static void remote_twice(void *arg)
 static void remote_twice_sent(void *arg)
 {
 	struct crime *k = arg;
-	struct heap *me = heap_make(HEAP_THREAD);
+	struct heap *me = unit_heap(HEAP_THREAD);
 
 	arn_remote_free(me, pagemap_run(k->p), k->p);
 	arn_remote_flush(me);
@@ -195,7 +185,7 @@ static void remote_twice_sent(void *arg)
 static void remote_and_own(void *arg)
 {
 	struct crime *k = arg;
-	struct heap *me = heap_make(HEAP_THREAD);
+	struct heap *me = unit_heap(HEAP_THREAD);
 
 	arn_remote_free(me, pagemap_run(k->p), k->p);
 	arn_remote_flush(me);
@@ -206,14 +196,14 @@ static void remote_and_own(void *arg)
 static void remote_inside(void *arg)
 {
 	struct crime *k = arg;
-	struct heap *me = heap_make(HEAP_THREAD);
+	struct heap *me = unit_heap(HEAP_THREAD);
 
 	arn_remote_free(me, pagemap_run(k->p), (char *)k->p + QUANTUM);
 }
 
 START_TEST(heap_crimes)
 {
-	struct heap *h = heap_make(HEAP_THREAD);
+	struct heap *h = unit_heap(HEAP_THREAD);
 	static const unsigned sizes[] = {64, 4096};
 
 	for (int i = 0; i < 2; i++) {
@@ -237,7 +227,7 @@ END_TEST
 
 START_TEST(heap_shared_ends_with_all_it_has)
 {
-	struct heap *h = heap_make(HEAP_SHARED);
+	struct heap *h = unit_heap(HEAP_SHARED);
 	size_t sum = 0;
 	void *p[500];
 
@@ -272,7 +262,7 @@ END_TEST
 
 START_TEST(remote_gathers_words)
 {
-	struct heap *h = heap_make(HEAP_THREAD), *me = heap_make(HEAP_THREAD);
+	struct heap *h = unit_heap(HEAP_THREAD), *me = unit_heap(HEAP_THREAD);
 	unsigned c = sizeclass_of(64);
 	struct run *r;
 	void *p[128];
@@ -307,7 +297,7 @@ END_TEST
 
 START_TEST(remote_evicts_by_slot)
 {
-	struct heap *h = heap_make(HEAP_THREAD), *me = heap_make(HEAP_THREAD);
+	struct heap *h = unit_heap(HEAP_THREAD), *me = unit_heap(HEAP_THREAD);
 	unsigned c = sizeclass_of(512), n = 0;
 	static void *p[8192];
 
@@ -334,7 +324,7 @@ END_TEST
 /* Large regions are not gathered: a sleeping thread would pin too much. */
 START_TEST(remote_large_regions_go_at_once)
 {
-	struct heap *h = heap_make(HEAP_THREAD), *me = heap_make(HEAP_THREAD);
+	struct heap *h = unit_heap(HEAP_THREAD), *me = unit_heap(HEAP_THREAD);
 	unsigned c = sizeclass_of(COMBINE_SIZE_MAX + 1);
 	void *p = take_one(h, c);
 
@@ -348,8 +338,8 @@ END_TEST
  * A's list. */
 START_TEST(remote_late_push)
 {
-	struct heap *a = heap_make(HEAP_THREAD), *c = heap_make(HEAP_THREAD),
-		    *me = heap_make(HEAP_THREAD);
+	struct heap *a = unit_heap(HEAP_THREAD), *c = unit_heap(HEAP_THREAD),
+		    *me = unit_heap(HEAP_THREAD);
 	unsigned cls = sizeclass_of(2048);
 	struct run *r, *again;
 	void *p, *q;
@@ -388,7 +378,7 @@ END_TEST
 /* The slot may also have become a large block, which has no remote words at all. */
 START_TEST(remote_late_push_of_a_large_block)
 {
-	struct heap *a = heap_make(HEAP_THREAD);
+	struct heap *a = unit_heap(HEAP_THREAD);
 	unsigned cls = sizeclass_of(2048);
 	void *p = take_one(a, cls);
 	struct run *r = pagemap_run(p), *large;
@@ -410,7 +400,7 @@ END_TEST
 /* An owner that sleeps: who frees much into its heap collects for it. */
 START_TEST(remote_helps_a_sleeping_owner)
 {
-	struct heap *h = heap_make(HEAP_THREAD), *me = heap_make(HEAP_THREAD);
+	struct heap *h = unit_heap(HEAP_THREAD), *me = unit_heap(HEAP_THREAD);
 	unsigned c = sizeclass_of(1024);
 	static void *p[16384];
 	size_t used;

@@ -10,16 +10,6 @@
 #include "tcache_inl.h"
 #include "unit.h"
 
-static struct heap *heap_make(enum heap_kind kind)
-{
-	struct heap *h;
-
-	ck_assert(arn_boot());
-	h = arn_heap_new(kind);
-	ck_assert_ptr_nonnull(h);
-	return h;
-}
-
 static void *take(struct heap *h, unsigned cls)
 {
 	void *p;
@@ -41,7 +31,7 @@ static void give(struct heap *h, void *p)
  * is not handed out again before its run is empty. */
 START_TEST(blocks_side_by_side)
 {
-	struct heap *h = heap_make(HEAP_THREAD);
+	struct heap *h = unit_heap(HEAP_THREAD);
 	struct {
 		char *p;
 		size_t size;
@@ -98,7 +88,7 @@ END_TEST
 /* A full run in which nothing is left does not stand in the way of a new one. */
 START_TEST(empty_runs_make_room)
 {
-	struct heap *h = heap_make(HEAP_THREAD);
+	struct heap *h = unit_heap(HEAP_THREAD);
 
 	for (int i = 0; i < 10 * (int)(PAGE_BYTES / KIB); i++) {
 		void *p = take(h, sizeclass_of(KIB));
@@ -171,8 +161,8 @@ START_TEST(freed_by_others)
 {
 	char *p[40];
 
-	owner = heap_make(HEAP_THREAD);
-	other = heap_make(HEAP_THREAD);
+	owner = unit_heap(HEAP_THREAD);
+	other = unit_heap(HEAP_THREAD);
 	for (int i = 0; i < 40; i++)
 		p[i] = take(owner, 1 + (unsigned)i);
 	for (int i = 0; i < 40; i += 2)
@@ -202,8 +192,8 @@ START_TEST(last_freer_helps)
 {
 	char *p[8];
 
-	owner = heap_make(HEAP_THREAD);
-	other = heap_make(HEAP_THREAD);
+	owner = unit_heap(HEAP_THREAD);
+	other = unit_heap(HEAP_THREAD);
 	for (unsigned i = 0; i < 8; i++)
 		p[i] = take(owner, 1 + i);
 	atomic_store(&owner->sleeps, true);

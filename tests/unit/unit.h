@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "heap.h"
+#include "init.h"
 #include "pages.h"
 
 /* ck_assert() tells the parent about every line it passes; loops of millions use this. */
@@ -106,6 +108,17 @@ static inline int unit_child(void (*fn)(void *), void *arg, char *text, size_t s
 				      strchr(text_, '\n') == text_ + strlen(text_) - 1, \
 			      "stderr: %s", text_); \
 	} while (0)
+
+/* A heap that no thread has. */
+static inline struct heap *unit_heap(enum heap_kind kind)
+{
+	struct heap *h;
+
+	ck_assert(arn_boot());
+	h = arn_heap_new(kind);
+	ck_assert_ptr_nonnull(h);
+	return h;
+}
 
 /* A program's main: TAP on stdout. */
 static inline int unit_run(Suite *s)
