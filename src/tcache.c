@@ -225,6 +225,7 @@ void arn_tcache_drop_arrays(struct heap *h)
 		void **a = b->base;
 
 		ARN_ASSERT(tcache_count(h, c) == 0);
+		b->want = 0; /* whoever comes next begins small */
 		if (a == NULL)
 			continue;
 		RELAXED_SET(b->base, NULL);
@@ -232,9 +233,6 @@ void arn_tcache_drop_arrays(struct heap *h)
 		arn_meta_put(array_kind(b->cap), a - 1);
 		b->cap = 0;
 	}
-	/* Whoever comes next begins small. */
-	for (unsigned c = 1; c < NCLASSES; c++)
-		h->bins[c].want = 0;
 	arn_starter_trim(h);
 	arn_heap_forget(h);
 	lock_drop(&h->lock);

@@ -17,7 +17,7 @@
 
 /* Sizes to 512 have one class per quantum, so that the class is the size divided by 16: no table,
  * two instructions fewer, and at most 15 bytes lost.  Above, five classes per doubling lose at
- * most a seventh; the one of 9/8 alone made sqlite3 8% smaller, whose pages of 4096 bytes have a
+ * most a sixth; the one of 9/8 alone made sqlite3 8% smaller, whose pages of 4096 bytes have a
  * header, and z3 5%. */
 #define DIRECT_MAX ((size_t)512)
 #define NDIRECT    (DIRECT_MAX / QUANTUM)
@@ -61,8 +61,8 @@
 
 /* The first regions of each class lie together, in starter runs (starter.h): of bash's 25 classes 17
  * see 12 mallocs or fewer in a life.  12 regions of a class and 1 KiB of it (larger regions
- * share few OS pages), two runs: twice and four times as much saved small processes no
- * page, and a thousand busy threads 26 KiB less each. */
+ * share few OS pages), two runs: with 2 KiB and four runs small processes
+ * touched no page less, and each of a thousand busy threads had 26 KiB more. */
 #define STARTER_TAKES    12
 #define STARTER_BYTES    (1 * KIB)
 #define STARTER_RUNS     2
