@@ -61,8 +61,12 @@ struct run {
 	_Atomic uint32_t owner; /* heap id; changes only between lives */
 	uint16_t nfree;
 	uint16_t nregions;
-	uint16_t first;    /* no word below this one has a free bit; starters: the next granule */
-	uint16_t looked;   /* nfree when free rows were last looked for; 0: taken from since */
+	uint16_t first; /* no word below this one has a free bit; starters: behind the last block */
+	union {
+		uint16_t
+			looked; /* nfree when free rows were last looked for; 0: taken from since */
+		uint16_t used;  /* starters: no granule from here on was ever used */
+	};
 	uint16_t gone_kib; /* of its free rows, given back and not yet taken again */
 	uint8_t cls;
 	uint8_t state;

@@ -10,7 +10,7 @@
 #include "run_ops.h"
 
 #define GRANULES RUN_REGIONS_MAX
-_Static_assert(GRANULES * QUANTUM == PAGE_BYTES, "a starter run is one page");
+_Static_assert(GRANULES *QUANTUM == PAGE_BYTES, "a starter run is one page");
 
 static unsigned granule_of(const struct run *r, const void *p)
 {
@@ -83,7 +83,7 @@ static struct run *starter_new(struct heap *h)
 	RELAXED_SET(r->nregions, GRANULES);
 	RELAXED_SET(r->nfree, GRANULES);
 	RELAXED_SET(r->cls, 1); /* 16 bytes, as a granule */
-	r->first = 0;
+	r->first = r->used = 0;
 	r->gone_kib = 0;
 	r->waste = NULL;
 	RELAXED_SET(r->state, (uint8_t)RUN_STARTER);
@@ -117,24 +117,68 @@ void arn_starter_trim(struct heap *h)
 
 /* ---- blocks -------------------------------------------------------------------------------- */
 
+/* Begins (USED) or ends a block of N granules at granule I. */
+static void mark(struct run *r, unsigned i, unsigned n, bool used)
+{
+	flip(run_starts(r), i);
+	flip(run_ends(r), i + n - 1);
+	if (likely(i % WORD_BITS + n <= WORD_BITS))
+		r->bits[i / WORD_BITS] ^= bits_low(n) << (i % WORD_BITS);
+	else
+		bitmap_fill(r->bits, i, n, !used);
+	RELAXED_SET(r->nfree, (uint16_t)(used ? r->nfree - n : r->nfree + n));
+}
+
+/* The first row of N free granules in [FROM, END) of R, or GRANULES. */
+static unsigned find(const struct run *r, unsigned from, unsigned end, unsigned n)
+{
+	/* Mostly there, and within a word. */
+	if (from + n <= end && from % WORD_BITS + n <= WORD_BITS &&
+	    (~r->bits[from / WORD_BITS] >> (from % WORD_BITS) & bits_low(n)) == 0)
+		return from;
+	while ((from = bitmap_next(r->bits, from, end, true)) + n <= end) {
+		unsigned stop = bitmap_next(r->bits, from, from + n, false);
+
+		if (stop == from + n)
+			return from;
+		from = stop;
+	}
+	return GRANULES;
+}
+
+/* Where the next block of N granules goes in R: behind the last one; else, before another OS page
+ * is begun, into what is free below; or GRANULES. */
+static unsigned place(const struct run *r, unsigned n)
+{
+	unsigned begun = (unsigned)bits_round_up(r->used, STARTER_STEP / QUANTUM);
+	unsigned at = find(r, r->first, begun, n);
+
+	if (at == GRANULES && r->nfree > GRANULES - begun)
+		at = find(r, 0, begun, n);
+	return at < GRANULES ? at : find(r, r->used, GRANULES, n);
+}
+
 void *arn_starter_take(struct heap *h, unsigned cls)
 {
-	unsigned n = arn_class[cls].size / QUANTUM;
-	struct run *r = h->starters;
-	unsigned at;
+	unsigned n = arn_class[cls].size / QUANTUM, at = GRANULES;
+	struct run *r;
 
-	if (r == NULL || r->first + n > GRANULES) {
-		arn_starter_trim(h);
-		r = h->nstarters < STARTER_RUNS ? starter_new(h) : NULL;
+	for (r = h->starters; r != NULL; r = r->next) {
+		at = place(r, n);
+		if (at < GRANULES)
+			break;
+	}
+	if (r == NULL) {
+		if (h->nstarters < (starter_is_first(h) ? STARTER_RUNS_FIRST : STARTER_RUNS))
+			r = starter_new(h);
 		if (r == NULL)
 			return NULL;
+		at = 0;
 	}
-	at = r->first;
+	mark(r, at, n, true);
 	r->first = (uint16_t)(at + n);
-	bitmap_fill(r->bits, at, n, false);
-	flip(run_starts(r), at);
-	flip(run_ends(r), at + n - 1);
-	RELAXED_SET(r->nfree, (uint16_t)(r->nfree - n));
+	if (r->first > r->used)
+		r->used = r->first;
 	heap_out(h, cls, 1);
 	return (void *)(r->base + (uintptr_t)at * QUANTUM);
 }
@@ -144,10 +188,7 @@ static void put(struct heap *h, struct run *r, unsigned i)
 {
 	unsigned n = length(r, i);
 
-	flip(run_starts(r), i);
-	flip(run_ends(r), i + n - 1);
-	bitmap_fill(r->bits, i, n, true);
-	RELAXED_SET(r->nfree, (uint16_t)(r->nfree + n));
+	mark(r, i, n, false);
 	heap_out(h, sizeclass_of(n * QUANTUM), -(size_t)1);
 }
 
@@ -201,7 +242,8 @@ bool arn_starter_all_free(struct run *r)
 bool arn_starter_check(const struct run *r)
 {
 	unsigned n = bitmap_count(r->bits, 0, GRANULES);
-	bool ok = r->state == RUN_STARTER && n == r->nfree;
+	bool ok = r->state == RUN_STARTER && n == r->nfree && r->first <= r->used &&
+		  bitmap_next(r->bits, r->used, GRANULES, false) == GRANULES;
 
 	for (unsigned i = 0; i < GRANULES;) {
 		unsigned len;

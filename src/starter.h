@@ -16,11 +16,12 @@
  *      starts    1   0   1   0   0   1   0   0   0      where a block begins, and
  *      ends      0   1   0   0   1   1   0   0   0      where it ends
  *
- *     nfree == popcount(bits),  popcount(starts) == popcount(ends)
- *     every used granule lies in exactly one row from a start to the next end
+ *     nfree == popcount(bits),  popcount(starts) == popcount(ends),  first <= used
+ *     every used granule lies in exactly one row from a start to the next end, below `used`
  *
- * Blocks are cut one behind the other, and no granule is used a second time before its run ended:
- * what is freed twice, or used after its free, belongs to nobody else meanwhile.
+ * A block goes behind the one before (`first`).  Before another OS page is begun, what is free
+ * below is used again, from the bottom: so what was freed rests until an OS page's worth of blocks
+ * was taken, and what is freed twice, or used after its free, belongs to nobody else meanwhile.
  *
  * A block's own start and end do not change while it lives, so whoever holds it may ask for its
  * length without a lock.  A remote word has the bit of a block's first granule.  Its pages carry
@@ -32,11 +33,21 @@
 #include "heap.h"
 #include "valgrind.h"
 
-/* Whether the next region of class CLS, of which TAKEN came from here so far, should too. */
-static inline bool starter_serves(unsigned cls, unsigned taken)
+/* The heap of the thread that began the process: 1 is its id. */
+static inline bool starter_is_first(const struct heap *h)
 {
-	return taken < STARTER_TAKES &&
-	       (taken + 1) * (size_t)arn_class[cls].size <= STARTER_BYTES && !valgrind_runs();
+	return h->id == 1;
+}
+
+/* Whether the next region of class CLS, of which TAKEN came from here so far, should too. */
+static inline bool starter_serves(const struct heap *h, unsigned cls, unsigned taken)
+{
+	bool first = starter_is_first(h);
+	size_t out = h->bins[cls].out;
+
+	return out < STARTER_LIVE && taken < (first ? STARTER_TAKES_FIRST : STARTER_TAKES) &&
+	       (out + 1) * arn_class[cls].size <= (first ? STARTER_BYTES_FIRST : STARTER_BYTES) &&
+	       !valgrind_runs();
 }
 
 /* A block for a region of class CLS, or NULL: no room, or no memory. */

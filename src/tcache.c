@@ -90,7 +90,7 @@ static void *refill(struct heap *h, unsigned cls, bool aligned)
 	unsigned want, got;
 	void *p = NULL, **limit;
 
-	if (b->base == NULL && !aligned && starter_serves(cls, b->want)) {
+	if (b->base == NULL && !aligned && starter_serves(h, cls, b->want)) {
 		heap_awake(h);
 		p = arn_starter_take(h, cls);
 		b->want++;

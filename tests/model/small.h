@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * small.h - a small page map for the model: memory that an execution puts back costs time.  Starter runs
- * have a scenario of their own; elsewhere their words would only multiply what is visited.
+ * small.h - a small page map for the model: memory that an execution puts back costs time.  Starter
+ * runs have a scenario of their own; elsewhere their words would only multiply what is visited.
  */
 #include "tuning.h"
 #undef WINDOW_FIRST
 #define WINDOW_FIRST (4 * MIB)
 #undef STARTER_TAKES
-#define STARTER_TAKES 0
+#undef STARTER_TAKES_FIRST
+#define STARTER_TAKES       0
+#define STARTER_TAKES_FIRST 0

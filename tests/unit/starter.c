@@ -4,6 +4,8 @@
  */
 #include "starter.h"
 
+#include <pthread.h>
+
 #include "alloc.h"
 #include "init.h"
 #include "pagemap.h"
@@ -28,7 +30,7 @@ static void give(struct heap *h, void *p)
 }
 
 /* Blocks of all classes side by side: none overlaps another, each keeps its size, and what is freed
- * is not handed out again before its run is empty. */
+ * serves again. */
 START_TEST(blocks_side_by_side)
 {
 	struct heap *h = unit_heap(HEAP_THREAD);
@@ -37,19 +39,20 @@ START_TEST(blocks_side_by_side)
 		size_t size;
 	} block[2000];
 	uint64_t seed = 3;
-	unsigned n = 0;
-	char *last = NULL;
+	unsigned n = 0, taken = 0;
 
 	for (int step = 0; step < 2000; step++) {
 		unsigned c = 1 + (unsigned)(unit_random(&seed) % sizeclass_of(STARTER_BYTES));
 		char *p = take(h, c);
 
 		if (p == NULL) {
-			REQUIRE(h->nstarters == STARTER_RUNS);
+			unsigned most = h->id == 1 ? STARTER_RUNS_FIRST : STARTER_RUNS;
+
+			REQUIRE(h->nstarters == most);
+			REQUIRE(taken > most * PAGE_BYTES); /* some of it twice */
 			break;
 		}
-		REQUIRE(last == NULL || pagemap_run(p) != pagemap_run(last) || p > last);
-		last = p;
+		taken += arn_class[c].size;
 		for (unsigned i = 0; i < arn_class[c].size; i++)
 			REQUIRE(p[i] == 0);
 		memset(p, (int)(c + 1), arn_class[c].size);
@@ -85,37 +88,72 @@ START_TEST(blocks_side_by_side)
 }
 END_TEST
 
-/* A full run in which nothing is left does not stand in the way of a new one. */
-START_TEST(empty_runs_make_room)
+/* What is freed is not handed out at once, and yet no second OS page is touched for it. */
+START_TEST(freed_blocks_rest)
 {
 	struct heap *h = unit_heap(HEAP_THREAD);
+	char *p = take(h, sizeclass_of(48)), *q;
+	unsigned n = 0;
 
-	for (int i = 0; i < 10 * (int)(PAGE_BYTES / KIB); i++) {
-		void *p = take(h, sizeclass_of(KIB));
-
-		REQUIRE(p != NULL);
-		give(h, p);
-		REQUIRE(h->nstarters <= 2);
+	give(h, p);
+	for (q = NULL; q != p; n++) {
+		q = take(h, sizeclass_of(48));
+		REQUIRE(q != NULL && (uintptr_t)q / STARTER_STEP == (uintptr_t)p / STARTER_STEP);
+		give(h, q);
 	}
+	ck_assert_uint_eq(n, STARTER_STEP / 48);
+	ck_assert_uint_eq(h->nstarters, 1);
 	ck_assert(arn_heap_check(h));
 }
 END_TEST
 
-/* A class begins in a starter run and leaves it, by number or by bytes; an aligned block never lies
- * there. */
-START_TEST(serves_few)
+/* A class begins in a starter run and leaves it, by number, by bytes or after so many mallocs; an
+ * aligned block never lies there.  More of all that in the first heap. */
+static const size_t sizes[] = {16, 100, 256, 512, 1024, 1025, 5000};
+
+static unsigned served(size_t size)
 {
-	static const size_t sizes[] = {16, 100, 256, 512, 1024, 1025};
-	static const unsigned first[] = {12, 9, 4, 2, 1, 0};
+	unsigned n = 0;
+
+	while (n < 100 && pagemap_run(tcache_malloc(size))->state == RUN_STARTER)
+		n++;
+	return n;
+}
+
+static void *serves_second(void *arg)
+{
+	static const unsigned some[] = {12, 9, 4, 2, 1, 0, 0};
+	unsigned n = 0;
+	void *p;
 
 	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		unsigned n = 0;
+		n = served(sizes[i]);
+		ck_assert_msg(n == some[i], "%zu bytes: %u in starters", sizes[i], n);
+	}
+	for (n = 0; pagemap_run(p = tcache_malloc(700))->state == RUN_STARTER; n++)
+		tcache_free(p);
+	ck_assert_uint_eq(n, STARTER_TAKES);
+	return arg;
+}
 
-		while (n < 100 && pagemap_run(tcache_malloc(sizes[i]))->state == RUN_STARTER)
-			n++;
+START_TEST(serves_few)
+{
+	static const unsigned first[] = {12, 12, 12, 8, 4, 3, 0};
+	pthread_t thread;
+	void *q;
+	unsigned m = 0;
+
+	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		unsigned n = served(sizes[i]);
+
 		ck_assert_msg(n == first[i], "%zu bytes: %u in starters", sizes[i], n);
 		ck_assert_int_eq(pagemap_run(tcache_malloc(sizes[i]))->state, RUN_SMALL);
 	}
+	for (; pagemap_run(q = tcache_malloc(700))->state == RUN_STARTER; m++)
+		tcache_free(q);
+	ck_assert_uint_eq(m, STARTER_TAKES_FIRST);
+	ck_assert_int_eq(pthread_create(&thread, NULL, serves_second, NULL), 0);
+	pthread_join(thread, NULL);
 	for (size_t size = 1; size < 1024; size += 61) {
 		char *p = arn_memalign(64, size);
 
@@ -213,7 +251,7 @@ int main(void)
 
 	unit_add(s, "own", blocks_side_by_side);
 	unit_add(s, "own", serves_few);
-	unit_add(s, "own", empty_runs_make_room);
+	unit_add(s, "own", freed_blocks_rest);
 	unit_add(s, "remote", freed_by_others);
 	unit_add(s, "remote", last_freer_helps);
 	return unit_run(s);
