@@ -15,6 +15,8 @@
  *   layout requests  blocks of all kinds, some of them from hand to hand; its own sums of what it asked for and of
  *                    usable bytes beside those of amalloc_stats(), and its own peak
  *   layout dirty     64 MB of freed large blocks, some of which stay dirty
+ *   layout starters  a starter run that has been begun; each line of input takes one more block of each of a few
+ *                    classes, or frees these, and says their bytes
  *   layout exit N    ends at once by _exit(N), with a little allocated
  *   layout busy      allocates and frees at random, in two threads, until it is killed
  *   layout two LIBRARY   also opens libarena-prefixed.so: 1000 blocks of each, in one class
@@ -159,6 +161,27 @@ static void bulk(long n)
 	for (long i = 0; i < n; i++)
 		*(volatile char *)malloc(256) = 1;
 	report(malloc(256), n + 1);
+}
+
+/* Few enough for a starter run. */
+static void starters(void)
+{
+	static const size_t size[] = {64, 100, 200, 300, 500, 700};
+	static char *block[6];
+	long bytes = 0;
+
+	for (int i = 0; i < 6; i++) {
+		if (block[i] == NULL) {
+			block[i] = written(size[i], size[i]);
+			bytes += (long)malloc_usable_size(block[i]);
+		} else {
+			bytes -= (long)malloc_usable_size(block[i]);
+			free(block[i]);
+			block[i] = NULL;
+		}
+	}
+	printf("took %ld\n", bytes);
+	fflush(stdout);
 }
 
 static void dirty(void)
@@ -423,6 +446,8 @@ int main(int argc, char **argv)
 		requests();
 	else if (strcmp(what, "dirty") == 0)
 		dirty();
+	else if (strcmp(what, "starters") == 0)
+		written(40, 40);
 	puts("ready");
 	fflush(stdout);
 	if (strcmp(what, "busy") == 0) {
@@ -436,6 +461,8 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof line, stdin) != NULL && strcmp(line, "quit\n") != 0) {
 		if (strcmp(what, "churn") == 0)
 			churn(atol(line));
+		else if (strcmp(what, "starters") == 0)
+			starters();
 		else
 			a_little();
 	}
