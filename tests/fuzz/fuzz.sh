@@ -3,7 +3,7 @@
 #
 # fuzz.sh - builds the fuzz targets and runs them, FUZZ_SECONDS (900) each, at low priority.
 #   tests/fuzz/fuzz.sh libfuzzer|afl [api|options|core|json]...
-# libfuzzer needs clang and its runtime (Debian: clang libclang-rt-14-dev), afl needs afl++, the target
+# libfuzzer needs clang and its runtime (Debian: clang libclang-rt-14-dev), afl needs afl++ and that, the target
 # core needs gdb's gcore.  What is learnt stays in FUZZ_DIR (./fuzz.work), crashes lie there too: minimise
 # one, put it into tests/fuzz/found, and make check replays it from then on.
 set -u
@@ -17,7 +17,9 @@ build=${TOP_BUILDDIR:-$top}
 mkdir -p "$work"
 
 if [ "$kind" = afl ]; then
-	cc=(env AFL_QUIET=1 afl-clang-fast -fsanitize=fuzzer)
+	# A reader of what others wrote may read wrongly without a crash: with sanitizers, as above.
+	cc=(env AFL_QUIET=1 AFL_USE_ASAN=1 AFL_USE_UBSAN=1 afl-clang-fast -fsanitize=fuzzer
+	    -fno-sanitize=alignment)
 else
 	cc=(clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 	    -fno-sanitize=alignment)
@@ -53,17 +55,19 @@ make_samples()
 	[ ! -e "$work/base.core" ] || return 0
 	gcc -O1 -w -D_GNU_SOURCE "$top/tests/stats/layout.c" -o "$work/layout" -ldl -lpthread || return
 	sleep 20 | LD_PRELOAD=$LIBDIR/libarena.so.0 "$work/layout" small >/dev/null &
+	local pid=$! stats=$build/tools/alloc-stats/alloc-stats
 	sleep 2
-	local pid stats=$build/tools/alloc-stats/alloc-stats
-	pid=$(pgrep -n -x layout)
 	gcore -o "$work/core" "$pid" >/dev/null 2>&1 && mv "$work/core.$pid" "$work/base.core"
 	"$stats" --json "$pid" >"$work/one.json"
 	kill "$pid"
 	mkdir -p "$work/corpus-json"
 	{ cat "$work/one.json"; printf '\0'; sed 's/49/52/g' "$work/one.json"; } >"$work/corpus-json/a"
+	# And a short one: of a long one most changes end in the parser.
+	local small='{"schema":1,"process":{"pid":7},"heap":{"live":9},"classes":[{"size":16,"live":9,"empty":1}]}'
+	printf '%s\0%s' "$small" "${small//9/800}" >"$work/corpus-json/b"
 }
 
-declare -A longest=([api]=600 [options]=200 [core]=320 [json]=20000)
+declare -A longest=([api]=600 [options]=200 [core]=320 [json]=40000)
 bad=0
 for target in ${*:-api options core json}; do
 	make_target "$target" || exit 1
@@ -72,9 +76,11 @@ for target in ${*:-api options core json}; do
 	mkdir -p "$work/corpus-$target"
 	[ -n "$(ls "$work/corpus-$target")" ] || printf 'dirty_kib:12,thp:0' >"$work/corpus-$target/a"
 	if [ "$kind" = afl ]; then
-		AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_UI=1 nice -n 10 \
+		AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_UI=1 \
+			AFL_AUTORESUME=1 nice -n 10 \
 			afl-fuzz -V "$seconds" -t 2000+ -i "$work/corpus-$target" -o "$work/afl-$target" \
-			-- "$work/$target-afl" >"$work/$target-afl.log" 2>&1
+			-- "$work/$target-afl" >"$work/$target-afl.log" 2>&1 ||
+			bad=1
 		grep -E '^(run_time|execs_done|saved_crashes|saved_hangs)' \
 			"$work/afl-$target/default/fuzzer_stats" | sed "s/^/$target: /"
 		grep -q 'saved_crashes *: 0' "$work/afl-$target/default/fuzzer_stats" || bad=1

@@ -21,7 +21,7 @@ tests_fuzz_replay_options_LDADD = libcore.la -lpthread
 check_PROGRAMS += $(FUZZ_TESTS)
 TESTS += $(FUZZ_TESTS)
 EXTRA_DIST += tests/fuzz/core.c tests/fuzz/json.c tests/fuzz/fuzz.sh \
-	tests/fuzz/found/api-sized-after-refused-shrink
+	tests/fuzz/found/api-sized-after-refused-shrink tests/fuzz/found/options-yes-no
 
 FUZZ_SECONDS = 900
 fuzz: all

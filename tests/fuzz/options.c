@@ -24,20 +24,24 @@ void __wrap_arn_warn(const char *text, const char *what, size_t n)
 	warnings++;
 }
 
-/* NAME:VALUE as libarena(7) has it: at most ten digits, within the bounds. */
+/* NAME:VALUE as libarena(7) has it: at most ten digits, within the bounds, or yes or no for those of
+ * at most 2. */
 static bool parse(char *row, struct options *o)
 {
 	char *value = strchr(row, ':');
+	bool word;
 	long long x;
 
 	if (value == NULL)
 		return false;
 	*value++ = '\0';
-	if (strspn(value, "0123456789") != strlen(value) || *value == '\0' || strlen(value) > 10)
+	word = strcmp(value, "yes") == 0 || strcmp(value, "no") == 0;
+	if (!word && (strspn(value, "0123456789") != strlen(value) || *value == '\0' || strlen(value) > 10))
 		return false;
-	x = strtoll(value, NULL, 10);
+	x = word ? strcmp(value, "yes") == 0 : strtoll(value, NULL, 10);
 #define OPTION(name, fallback, lowest, highest, what) \
-	if (strcmp(row, #name) == 0 && x >= (long long)(lowest) && x <= (long long)(highest)) { \
+	if (strcmp(row, #name) == 0 && x >= (long long)(lowest) && x <= (long long)(highest) && \
+	    (!word || (highest) <= 2)) { \
 		o->name = (size_t)x; \
 		return true; \
 	}

@@ -109,6 +109,27 @@ for stats in (0, 2):
        f"stats:{stats}: malloc_info says the same, for every class", (rows, seen, large))
     p.end()
 
+# ---- starter runs ------------------------------------------------------------------------------------
+p = Layout(layout, "starters")
+docs, took = [heap(p.pid)], []
+for i in range(2):
+    p.line()
+    took.append(int(p.process.stdout.readline().split()[1]))
+    docs.append(heap(p.pid))
+out = [d["starters"]["out_bytes"] for d in docs]
+ok(took[0] > 0 and [b - a for a, b in zip(out, out[1:])] == took,
+   "starters: bytes in use, less by what was freed, to the byte", (took, out))
+# What classes without a run of their own have lies in starter runs, and these in pages of 16 KiB.
+least = [sum(c["regions"] * c["size"] for c in d["classes"] if c["runs"] == 0) for d in docs]
+ok(all(0 < n <= s["out_bytes"] < s["active_bytes"] == s["runs"] * 16384 for n, s in
+       zip(least, (d["starters"] for d in docs))), "starters: between what must be in them and what they hold",
+   (least, [d["starters"] for d in docs]))
+text = re.findall(r"starter runs: (\d+), with (\d+) B in use of (\d+) KiB", tool(p.pid).stdout)
+s = docs[-1]["starters"]
+ok([list(map(int, t)) for t in text] == [[s["runs"], s["out_bytes"], s["active_bytes"] // 1024]],
+   "starters: the same in a line of the page", (text, s))
+p.end()
+
 # ---- what was asked for ------------------------------------------------------------------------------
 for stats in (2, 0):
     p = Layout(layout, "requests", env=preloaded(ARENA_OPTIONS=f"stats:{stats}"))

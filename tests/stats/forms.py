@@ -32,8 +32,8 @@ ok(re.match(r"RSS [\d.]+ [KMG]iB = live [\d.]+ \+ thread caches [\d.]+ \+ fragme
             r"( \(worst: \d+-byte class, \d+% empty\))? \+ dirty [\d.]+( \+ clean [\d.]+)? \+ metadata [\d.]+"
             r" \+ outside the heap [\d.]+", lines[1]) is not None, "text: the verdict", lines[1])
 doc = heap(p.pid)
-wanted = {"schema", "process", "verdict", "advice", "kernel", "heap", "resident", "classes", "heaps",
-          "reading"}
+wanted = {"schema", "process", "verdict", "advice", "kernel", "heap", "resident", "classes", "starters",
+          "heaps", "reading"}
 ok(doc["schema"] == 1 and wanted <= set(doc), "json: the documented members", sorted(doc))
 tool("--json", "-o", scratch("a.json"), p.pid)
 ok(json.load(open(scratch("a.json")))["process"]["pid"] == p.pid, "-o: the document in a file")

@@ -17,6 +17,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import *
 
 layout = compile_layout()
+# The tool that dies of what C leaves undefined (local.mk).
+UB_TOOL = os.path.join(BUILD, "tests/stats/alloc-stats-ub")
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "250"))
 SECONDS = 10
 
@@ -50,6 +52,33 @@ class Core:
     def word(self, offset):
         return struct.unpack_from("<Q", self.data, offset)[0]
 
+    def runs(self, o):
+        """(offset, regions, pages) of runs of small regions: where a descriptor's members fit together."""
+        for _, start, filled in self.loads:
+            for at in range(start, min(start + filled, len(self.data)) - 127, 64):
+                cls, state, words = (self.data[at + o[m]] for m in ("run_cls", "run_state", "run_nwords"))
+                if state != o["small"] or not 0 < cls < o["info_starter"]:
+                    continue
+                base = self.word(at + o["run_base"])
+                regions, pages = (struct.unpack_from("<H", self.data, at + o[m])[0]
+                                  for m in ("run_nregions", "run_npages"))
+                if (words == (regions + 63) // 64 and 0 < regions and 0 < pages and
+                        base % o["page"] == 0 and self.offset(base) is not None):
+                    yield at, regions, pages
+
+    def forged_run(self, o, at, state, info, words, regions):
+        """A copy in which the run at AT, and what the page map says of it, are these."""
+        copy = bytearray(self.data)
+        infos = self.word(self.offset(self.word(self.root + o["root_pagemap"])))
+        top = self.word(self.offset(infos - o["map_bytes"]) + o["map_top"])
+        page = (top + 15 - self.word(at + o["run_base"])) // o["page"]
+        copy[self.offset(infos + 4 * page)] = info
+        copy[at + o["run_cls"]] = 1
+        copy[at + o["run_state"]] = state
+        copy[at + o["run_nwords"]] = words
+        struct.pack_into("<H", copy, at + o["run_nregions"], regions)
+        return copy
+
     def places(self):
         """(offset, length) of structures: ELF headers and notes, the root, and all that its words
         lead to, three steps far."""
@@ -66,10 +95,31 @@ class Core:
         return found + [(infos - 64, 64)]
 
 
-def run_core(path):
+def offsets():
+    """Where the library's structs have what is forged here."""
+    wanted = dict(root_heaps="offsetof(struct arn_root, heaps)",
+                  root_pagemap="offsetof(struct arn_root, pagemap)",
+                  root_mismatches="offsetof(struct arn_root, delete_mismatches)",
+                  map_bytes="sizeof(struct pagemap)", map_top="offsetof(struct pagemap, top)",
+                  page="PAGE_BYTES", info_starter="INFO_STARTER",
+                  small="RUN_SMALL", starter="RUN_STARTER",
+                  bin_base="offsetof(struct heap, bins) + sizeof(struct bin) + offsetof(struct bin, base)",
+                  **{f"run_{m}": f"offsetof(struct run, {m})"
+                     for m in ("base", "cls", "state", "nwords", "nregions", "npages")})
+    with open(scratch("offsets.c"), "w") as f:
+        f.write('#include <stdio.h>\n#include "root.h"\nint main(void)\n{\n')
+        f.writelines(f'\tprintf("{n} %zu\\n", (size_t)({what}));\n' for n, what in wanted.items())
+        f.write("}\n")
+    subprocess.run([*CC, "-w", "-std=gnu11", "-D_GNU_SOURCE", "-I", os.path.join(HERE, "../../src"),
+                    "-o", scratch("offsets"), scratch("offsets.c")], check=True)
+    lines = subprocess.run([scratch("offsets")], capture_output=True, text=True).stdout.splitlines()
+    return {n: int(value) for n, value in (line.split() for line in lines)}
+
+
+def run_core(path, program=TOOL):
     started = time.monotonic()
     try:
-        r = tool("core", path, timeout=SECONDS)
+        r = tool("core", path, timeout=SECONDS, program=program)
     except subprocess.TimeoutExpired:
         return "hangs"
     if r.returncode < 0 or "AddressSanitizer" in r.stderr:
@@ -116,9 +166,10 @@ else:
             else:
                 copy[i] ^= 1 << random.randrange(8)
         open(scratch("bad"), "wb").write(copy)
-        fault = run_core(scratch("bad"))
-        if fault:
-            bad.append(f"round {k} {fault}")
+        for program in (TOOL, UB_TOOL):
+            fault = run_core(scratch("bad"), program)
+            if fault:
+                bad.append(f"round {k} {os.path.basename(program)} {fault}")
     ok(not bad, f"{ROUNDS} damaged cores: no crash, no hang, always a word", "\n".join(bad))
 
     bad = []
@@ -153,6 +204,58 @@ if core is not None:
         open(scratch("other"), "wb").write(other)
         r = tool("core", scratch("other"))
         ok(r.returncode == 3 and text in r.stderr, f"{text} (byte {at}): a clear message", r.stderr)
+
+
+def document(path, program):
+    """What --json says of a core; without a document, what became of the tool."""
+    try:
+        r = tool("--json", "core", path, timeout=SECONDS, program=program)
+        return json.loads(r.stdout) if r.returncode == 0 else {"status": r.returncode}
+    except (ValueError, subprocess.TimeoutExpired) as e:
+        return {"error": e}
+
+
+def regions(doc):
+    return {c["size"]: c["regions"] for c in doc.get("classes", [])}
+
+
+def forged_rows(copy, name, passes):
+    """A row for each tool: whether what it says of the core COPY passes."""
+    open(scratch("forged"), "wb").write(copy)
+    for program in (TOOL, UB_TOOL):
+        doc = document(scratch("forged"), program)
+        ok("heap" in doc and passes(doc), f"{name} ({os.path.basename(program)})",
+           [doc.get(k) for k in ("status", "error", "reading", "heap")])
+
+
+if core is not None:
+    o = offsets()
+    before = document(core, TOOL)
+    # Records of runs with more than a run can have, as no chance makes them.  The first one fits together,
+    # and its bitmap of 32 words was once written over the reader's own of 16.  Such a run is torn, page by
+    # page, and nothing else is missing.
+    at, n, pages = next(r for r in whole.runs(o) if r[2] == 2)
+    for kind, info, words, count in (("small", 1, 32, 2048), ("small", 1, 255, 1024),
+                                     ("starter", o["info_starter"], 32, 1024),
+                                     ("starter", o["info_starter"], 255, 1024)):
+        def torn(doc):
+            lost = [k - regions(doc).get(size, 0) for size, k in regions(before).items()]
+            return doc["reading"]["torn"] == pages and [k for k in lost if k] == [n]
+        forged_rows(whole.forged_run(o, at, o[kind], info, words, count),
+                    f"a {kind} run of {words} words and {count} regions is torn", torn)
+    # Seen by fuzzing: a counter that fits no signed integer, and a cache that begins at address 4, so that
+    # the word before it is at -4.
+    forged = bytearray(whole.data)
+    counter = whole.offset(whole.word(whole.root + o["root_mismatches"]))
+    struct.pack_into("<Q", forged, counter, 2**64 - 1)
+    forged_rows(forged, "a counter of 2^64 - 1 is the largest number there is",
+                lambda doc: doc["heap"]["sized_delete_mismatches"] == 2**63 - 1 and
+                regions(doc) == regions(before))
+    forged = bytearray(whole.data)
+    first = whole.word(whole.offset(whole.word(whole.root + o["root_heaps"])))
+    struct.pack_into("<Q", forged, whole.offset(first) + o["bin_base"], 4)
+    forged_rows(forged, "a thread cache at address 4 is torn",
+                lambda doc: doc["reading"]["torn"] == 1 and regions(doc) == regions(before))
 
 # Figures that do not fit: seen by fuzzing.  The largest change stands first, whatever it wraps to.
 documents = []

@@ -9,15 +9,19 @@
  *   layout puzzle    400 MB, of which half is written
  *   layout sparse    a million small blocks of which seven in eight were freed
  *   layout bulk N    N blocks of 256 bytes, each written
- *   layout far       400 MB in large blocks that are never written, then some far away from them,
- * so that the page map needs a second window layout own       what amalloc_stats() says of a mixed
- * heap, then its malloc_info() layout requests  blocks of all kinds, some of them from hand to
- * hand; its own sums of what it asked for and of usable bytes beside those of amalloc_stats(), and
- * its own peak layout dirty     64 MB of freed large blocks, some of which stay dirty layout exit N
- * ends at once by _exit(N), with a little allocated layout busy      allocates and frees at random,
- * in two threads, until it is killed layout two LIBRARY   also opens libarena-prefixed.so: 1000
- * blocks of each, in one class layout churn M   bulk M; then each line of input: N malloc/free
- * pairs of mixed sizes, and prints the seconds
+ *   layout far       400 MB in large blocks that are never written, then some far away from them, so
+ *                    that the page map needs a second window
+ *   layout own       what amalloc_stats() says of a mixed heap, then its malloc_info()
+ *   layout requests  blocks of all kinds, some of them from hand to hand; its own sums of what it asked for and of
+ *                    usable bytes beside those of amalloc_stats(), and its own peak
+ *   layout dirty     64 MB of freed large blocks, some of which stay dirty
+ *   layout starters  a starter run that has been begun; each line of input takes one more block of each of a few
+ *                    classes, or frees these, and says their bytes
+ *   layout exit N    ends at once by _exit(N), with a little allocated
+ *   layout busy      allocates and frees at random, in two threads, until it is killed
+ *   layout two LIBRARY   also opens libarena-prefixed.so: 1000 blocks of each, in one class
+ *   layout churn M   bulk M; then each line of input: N malloc/free pairs of mixed sizes, and prints
+ *                    the seconds
  *
  * Each line of input but "quit" makes it allocate and free a little, so that slow paths are passed.
  * The last output line before waiting is "ready".
@@ -128,8 +132,7 @@ static void small_heap(void)
 	huge = written(3 << 20, 1);
 	free(freed);
 	printf("pointer live %p\npointer inner %p\npointer freed %p\npointer large %p\n"
-	       "pointer huge %p\n",
-	       live, live + 7, freed, large, huge);
+	       "pointer huge %p\n", live, live + 7, freed, large, huge);
 }
 
 static void sparse(void)
@@ -161,6 +164,27 @@ static void bulk(long n)
 	for (long i = 0; i < n; i++)
 		*(volatile char *)malloc(256) = 1;
 	report(malloc(256), n + 1);
+}
+
+/* Few enough for a starter run. */
+static void starters(void)
+{
+	static const size_t size[] = {64, 100, 200, 300, 500, 700};
+	static char *block[6];
+	long bytes = 0;
+
+	for (int i = 0; i < 6; i++) {
+		if (block[i] == NULL) {
+			block[i] = written(size[i], size[i]);
+			bytes += (long)malloc_usable_size(block[i]);
+		} else {
+			bytes -= (long)malloc_usable_size(block[i]);
+			free(block[i]);
+			block[i] = NULL;
+		}
+	}
+	printf("took %ld\n", bytes);
+	fflush(stdout);
 }
 
 static void dirty(void)
@@ -218,13 +242,11 @@ static void own(void)
 	written(200000, 1);
 	written(8 << 20, 1);
 	f = figures();
-	printf("own live %ju cached %ju active %ju dirty %ju metadata %ju mapped %ju peak_active "
-	       "%ju "
+	printf("own live %ju cached %ju active %ju dirty %ju metadata %ju mapped %ju peak_active %ju "
 	       "peak_mapped %ju huge %ju large %ju peak_live %ju recorded %ju internal %ju "
-	       "internal_max %ju heaps %ju\n",
-	       f.live, f.cached, f.active, f.dirty, f.metadata, f.mapped, f.peak_active,
-	       f.peak_mapped, f.huge, f.large, f.peak_live, f.recorded, f.internal, f.internal_max,
-	       f.heaps);
+	       "internal_max %ju heaps %ju\n", f.live, f.cached, f.active, f.dirty, f.metadata, f.mapped,
+	       f.peak_active, f.peak_mapped, f.huge, f.large, f.peak_live, f.recorded, f.internal,
+	       f.internal_max, f.heaps);
 	malloc_info(0, stdout);
 }
 
@@ -324,8 +346,7 @@ static void exchange_all(void)
 static void arena_comes_and_goes(void)
 {
 	void *(*create)(void) = (void *(*)(void))dlsym(RTLD_DEFAULT, "arena_create");
-	void *(*get)(void *, size_t) =
-		(void *(*)(void *, size_t))dlsym(RTLD_DEFAULT, "arena_malloc");
+	void *(*get)(void *, size_t) = (void *(*)(void *, size_t))dlsym(RTLD_DEFAULT, "arena_malloc");
 	void (*destroy)(void *) = (void (*)(void *))dlsym(RTLD_DEFAULT, "arena_destroy");
 	void *arena = create != NULL && get != NULL && destroy != NULL ? create() : NULL;
 
@@ -428,6 +449,8 @@ int main(int argc, char **argv)
 		requests();
 	else if (strcmp(what, "dirty") == 0)
 		dirty();
+	else if (strcmp(what, "starters") == 0)
+		written(40, 40);
 	puts("ready");
 	fflush(stdout);
 	if (strcmp(what, "busy") == 0) {
@@ -441,6 +464,8 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof line, stdin) != NULL && strcmp(line, "quit\n") != 0) {
 		if (strcmp(what, "churn") == 0)
 			churn(atol(line));
+		else if (strcmp(what, "starters") == 0)
+			starters();
 		else
 			a_little();
 	}

@@ -58,9 +58,9 @@ def scratch(name):
     return os.path.join(SCRATCH, name)
 
 
-def tool(*arguments, timeout=20, **more):
+def tool(*arguments, timeout=20, program=TOOL, **more):
     """Runs alloc-stats; the CompletedProcess with text."""
-    return subprocess.run([TOOL, *map(str, arguments)], capture_output=True, text=True,
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True,
                           errors="replace", timeout=timeout, **more)
 
 

@@ -203,6 +203,8 @@ static bool walk_starter(struct walk *w, const struct run *r, const float *share
 			resident += part;
 		}
 	}
+	w->s->starters++;
+	w->s->starter_out += out * QUANTUM;
 	w->s->cls[1].runs++;
 	w->s->cls[1].tail += (r->nregions - out) * QUANTUM;
 	w->s->cls[1].active += (r->nregions - out) * QUANTUM;

@@ -134,6 +134,16 @@ static struct json_object *classes(const struct snapshot *s)
 	return list;
 }
 
+static struct json_object *starters(const struct snapshot *s)
+{
+	struct json_object *j = json_object_new_object();
+
+	number(j, "runs", (double)s->starters);
+	number(j, "out_bytes", (double)s->starter_out);
+	number(j, "active_bytes", (double)(s->starters << PAGE_SHIFT));
+	return j;
+}
+
 static struct json_object *heaps(const struct snapshot *s)
 {
 	static const char *const kind[] = {"none", "thread", "shared", "lost"};
@@ -176,6 +186,7 @@ struct json_object *json_heap(const struct snapshot *s)
 	json_object_object_add(j, "heap", totals(s));
 	json_object_object_add(j, "resident", resident(s));
 	json_object_object_add(j, "classes", classes(s));
+	json_object_object_add(j, "starters", starters(s));
 	json_object_object_add(j, "heaps", heaps(s));
 	json_object_object_add(j, "reading", reading(s));
 	return j;

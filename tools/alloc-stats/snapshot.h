@@ -114,6 +114,7 @@ struct snapshot {
 	size_t nhuge, huge_capacity;
 
 	uint64_t live, cached, empty, tail, active;      /* whole heap */
+	uint64_t starters, starter_out;      /* starter runs; bytes of the blocks in them */
 	uint64_t small_live, large, large_blocks, huge_live, huge_blocks;
 	uint64_t large_recorded, huge_recorded;
 	uint64_t dirty, clean, metadata, metadata_used, mapped;

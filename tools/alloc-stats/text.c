@@ -66,6 +66,8 @@ static void totals(FILE *f, const struct snapshot *s)
 		fprintf(f, ", peak RSS %s", human(a, (double)s->peak_rss));
 	if (s->swap > 0)
 		fprintf(f, ", swapped %s", human(a, (double)s->swap));
+	fprintf(f, "\n  starter runs: %" PRIu64 ", with %s in use", s->starters, human(a, (double)s->starter_out));
+	fprintf(f, " of %s", human(a, (double)(s->starters << PAGE_SHIFT)));
 	internal(f, s);
 	if (s->peak_live >= BLOW_UP_MIN && snapshot_blow_up(s) > 0)
 		fprintf(f, "  blow-up at most %.2f (peak resident / peak live)\n", snapshot_blow_up(s));
