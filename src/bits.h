@@ -119,6 +119,25 @@ static inline unsigned bitmap_next(const uint64_t *map, unsigned from, unsigned 
 	return n;
 }
 
+/* The last bit in [from, n) whose value is ON, or N when there is none. */
+static inline unsigned bitmap_last(const uint64_t *map, unsigned from, unsigned n, bool on)
+{
+	unsigned end = n;
+
+	while (end > from) {
+		unsigned i = (end - 1) / WORD_BITS;
+		uint64_t w = on ? map[i] : ~map[i];
+
+		w &= bits_low((end - 1) % WORD_BITS + 1);
+		end = i * WORD_BITS;
+		if (w != 0) {
+			i = end + (WORD_BITS - 1) - (unsigned)__builtin_clzll(w);
+			return i >= from ? i : n;
+		}
+	}
+	return n;
+}
+
 /* How many of bits [from, from + n) are set. */
 static inline unsigned bitmap_count(const uint64_t *map, unsigned from, unsigned n)
 {

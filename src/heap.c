@@ -287,30 +287,75 @@ static ARN_SLOW const struct found *give_group(struct heap *h, const struct size
 	return f;
 }
 
+/* The run of P, whose page must be one of a run of class and owner INFO. */
+static inline struct run *run_to_give(page_info *m, uint32_t info, void *p)
+{
+	uintptr_t page = pagemap_page(m, p);
+
+	/* A second copy of the pointer outlived its run. */
+	if (unlikely(atomic_load_explicit(&m[page], memory_order_relaxed) != info))
+		arn_heap_crime(CRIME_DOUBLE_FREE, p);
+	return atomic_load_explicit(pagemap_run_slot_at(m, page), memory_order_relaxed);
+}
+
+/* Puts back the regions of R from P on, up to END or to the first that is none of R's, which is
+ * returned.  The word is kept in a register: neighbours would wait for each other's store. */
+static ARN_SLOW void *const *give_row(struct heap *h, const struct sizeclass *sc, struct run *r,
+				      void *const *p, void *const *end)
+{
+	const uintptr_t base = r->base, nregions = r->nregions;
+	uintptr_t region = sizeclass_region(sc, (uintptr_t)*p - base);
+	void *const *from = p;
+
+	if (unlikely(region >= nregions))
+		arn_heap_crime(CRIME_INTERIOR, *p);
+	do {
+		uintptr_t word = region / WORD_BITS;
+		uint64_t bits = r->bits[word];
+
+		do {
+			if (unlikely(bits_test_and_set(&bits, region)))
+				arn_heap_crime(CRIME_DOUBLE_FREE, *p);
+			region = ++p < end ? sizeclass_region(sc, (uintptr_t)*p - base) : nregions;
+		} while (region / WORD_BITS == word && region < nregions);
+		RELAXED_SET(r->bits[word], bits);
+	} while (region < nregions);
+	r->first = 0;
+	RELAXED_SET(r->nfree, (uint16_t)(r->nfree + (unsigned)(p - from)));
+	if (unlikely(r->nfree == r->nregions || !r->listed))
+		arn_heap_run_freed(h, r);
+	return p;
+}
+
 void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 {
+	const struct sizeclass *sc = &arn_class[cls];
 	const uint32_t info = h->info | cls;
 
 	heap_out(h, cls, -(size_t)n);
 	while (n > 0) {
 		page_info *m = pagemap_now(); /* another one may be there since the last group */
 		struct found found[GROUP + 1], *f = found;
-		const struct found *end = found + (n < GROUP ? n : GROUP);
+		unsigned group = n < GROUP ? n : GROUP;
+		const struct found *end = found + group;
+		struct run *r = run_to_give(m, info, *p);
 		void *const *q = p;
 
+		/* Neighbours, as a structure that is freed in its order has them, need no more than
+		 * the one look into the page map. */
+		if ((uintptr_t)p[group - 1] - r->base < (size_t)r->npages << PAGE_SHIFT) {
+			q = give_row(h, sc, r, p, p + n);
+			n -= (unsigned)(q - p);
+			p = q;
+			continue;
+		}
 		do {
-			uintptr_t page = pagemap_page(m, *q);
-
-			/* A second copy of the pointer outlived its run. */
-			if (unlikely(atomic_load_explicit(&m[page], memory_order_relaxed) != info))
-				arn_heap_crime(CRIME_DOUBLE_FREE, *q);
+			f->run = run_to_give(m, info, *q);
 			f->p = *q++;
-			f->run = atomic_load_explicit(pagemap_run_slot_at(m, page),
-						      memory_order_relaxed);
 			__builtin_prefetch(&f->run->base, 1);
 		} while (++f < end);
 		f->run = NULL;
-		end = give_group(h, &arn_class[cls], found);
+		end = give_group(h, sc, found);
 		p += end - found;
 		n -= (unsigned)(end - found);
 	}

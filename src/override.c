@@ -41,12 +41,12 @@ struct mallinfo mallinfo(void);
 struct amallinfo mallinfo2(void);
 int mallopt(int param, int value);
 
-ARN_EXPORT void *malloc(size_t size)
+ARN_EXPORT ARN_ALIGNED_CODE void *malloc(size_t size)
 {
 	return tcache_malloc(size);
 }
 
-ARN_EXPORT void free(void *p)
+ARN_EXPORT ARN_ALIGNED_CODE void free(void *p)
 {
 	tcache_free(p);
 }

@@ -84,14 +84,23 @@ unsigned arn_run_take(struct run *r, void **end, unsigned want)
 size_t arn_run_purge(struct run *r)
 {
 	const size_t os = arn_os_page_bytes(), size = arn_class[r->cls].size;
-	unsigned from = 0, to;
+	const unsigned least = (unsigned)((PURGE_ROW_MIN + size - 1) / size);
+	unsigned from = 0;
 	size_t bytes = 0;
 
-	for (; (from = bitmap_next(r->bits, from, r->nregions, true)) < r->nregions; from = to) {
-		uintptr_t start = bits_round_up(r->base + from * size, os), end;
+	/* Backwards from where a row that is long enough would end: where regions are free here and
+	 * there, most of the bits need not be looked at. */
+	while (from + least <= r->nregions) {
+		unsigned to = bitmap_last(r->bits, from, from + least, false);
+		uintptr_t start, end;
 
-		to = bitmap_next(r->bits, from, r->nregions, false);
-		end = bits_round_down(r->base + to * size, os);
+		if (to < from + least) {
+			from = to + 1;
+			continue;
+		}
+		start = bits_round_up(r->base + from * size, os);
+		from = bitmap_next(r->bits, to, r->nregions, false);
+		end = bits_round_down(r->base + from * size, os);
 		if (start + PURGE_ROW_MIN > end)
 			continue;
 		/* Locked memory, or a sandbox: the next row would fare no better. */

@@ -94,7 +94,7 @@ START_TEST(bits_maps_against_model)
 		unsigned from = (unsigned)(unit_random(&seed) % MODEL_BITS);
 		unsigned n = (unsigned)(unit_random(&seed) % (MODEL_BITS - from + 1));
 		bool on = unit_random(&seed) & 1;
-		unsigned count = 0, next;
+		unsigned count = 0, next, last;
 
 		bitmap_fill(map, from, n, on);
 		for (unsigned i = from; i < from + n; i++)
@@ -105,8 +105,12 @@ START_TEST(bits_maps_against_model)
 			count += model[i];
 		for (next = from; next < from + n && model[next] != on; next++)
 			;
+		for (last = from + n; last > from && model[last - 1] != on; last--)
+			;
+		last = last > from ? last - 1 : from + n;
 		REQUIRE(bitmap_count(map, from, n) == count);
 		REQUIRE(bitmap_next(map, from, from + n, on) == next);
+		REQUIRE(bitmap_last(map, from, from + n, on) == last);
 		REQUIRE(bitmap_test(map, from) == model[from]);
 	}
 }
