@@ -115,6 +115,13 @@ static bool cache_drop(struct run *r)
 	return dropped;
 }
 
+void arn_huge_cache_offer(void)
+{
+	for (const struct run *r = arn_huge_cached; r != NULL; r = r->next)
+		if (!r->zero)
+			arn_os_offer((void *)r->base, r->size);
+}
+
 void arn_huge_cache_purge(size_t need)
 {
 	size_t goal = arn_pages.dirty > need ? arn_pages.dirty - need : 0;

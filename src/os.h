@@ -62,6 +62,9 @@ bool arn_os_move(void *p, size_t old_n, size_t new_n, void *to);
  * memory, or a sandbox). */
 bool arn_os_purge(void *p, size_t n);
 
+/* The kernel may drop the contents when memory is short, until they are written again. */
+void arn_os_offer(void *p, size_t n);
+
 /* The range reads as zero in every forked child.  False: the kernel does not do that. */
 bool arn_os_wipe_on_fork(void *p, size_t n);
 

@@ -282,6 +282,13 @@ bool arn_os_purge(void *p, size_t n)
 	return advise(p, n, MADV_DONTNEED, &purge_refused);
 }
 
+void arn_os_offer(void *p, size_t n)
+{
+	static _Atomic bool offer_refused;
+
+	(void)advise(p, n, MADV_FREE, &offer_refused);
+}
+
 bool arn_os_wipe_on_fork(void *p, size_t n)
 {
 	static _Atomic bool wipe_refused;

@@ -228,12 +228,6 @@ void arn_pages_account_purge(size_t n)
 	arn_promise_gave(n);
 }
 
-void arn_pages_account_take(size_t taken, size_t clean)
-{
-	if (arn_promise_took(taken, clean, arn_pages.dirty, arn_pages.used))
-		arn_pages_settle();
-}
-
 /* Whether huge pages would be filled: the heap has grown, and few pages of it lie free.  One whose
  * sizes change all the time has free rows everywhere, which a huge page makes resident (mix-fleet of
  * bench/: 18.3 MiB resident instead of 12.3). */
@@ -308,22 +302,24 @@ bool arn_pages_boot(void)
 	return chunk_add(base, FIRST_CHUNK_PAGES) != NULL;
 }
 
+/* Our page may be smaller than the OS page: cuts the row of N pages from *AT on to whole OS pages;
+ * returns how many are left. */
+static unsigned whole_os_pages(const struct chunk *c, unsigned *at, unsigned n)
+{
+	unsigned unit = (unsigned)(arn_os_page_bytes() >> PAGE_SHIFT);
+	unsigned first = (unsigned)(c->base >> PAGE_SHIFT) + *at, lead;
+
+	if (unit <= 1)
+		return n;
+	lead = (0u - first) & (unit - 1);
+	*at += lead;
+	return lead >= n ? 0 : (n - lead) & ~(unit - 1);
+}
+
 /* Drops the contents of one dirty row; false when the kernel keeps them. */
 static bool purge_row(struct chunk *c, unsigned at, unsigned n)
 {
-	/* Our page may be smaller than the OS page: purge whole OS pages only, and keep the rest
-	 * dirty. */
-	unsigned unit = (unsigned)(arn_os_page_bytes() >> PAGE_SHIFT);
-
-	if (unit > 1) {
-		unsigned first = (unsigned)(c->base >> PAGE_SHIFT) + at;
-		unsigned lead = (0u - first) & (unit - 1);
-
-		if (lead >= n)
-			return false;
-		at += lead;
-		n = (n - lead) & ~(unit - 1);
-	}
+	n = whole_os_pages(c, &at, n);
 	if (n == 0 || !arn_os_purge((void *)(c->base + ((uintptr_t)at << PAGE_SHIFT)),
 				    (size_t)n << PAGE_SHIFT))
 		return false;
@@ -340,38 +336,39 @@ static bool os_page_fits(unsigned n)
 	return ((size_t)n << PAGE_SHIFT) >= 2 * arn_os_page_bytes();
 }
 
-/* WHOLE: only where all of a huge page is free, so that the others stay in one piece: what is
- * purged inside of one comes back page by page. */
+/* The next row of dirty pages of C at or after *AT; returns its length, 0 at the end.  WHOLE: only
+ * where all of a huge page is free, so that the others stay in one piece: what is purged inside of
+ * one comes back page by page. */
+static unsigned next_dirty(const struct chunk *c, unsigned *at, bool whole)
+{
+	uint64_t row[CHUNK_WORDS];
+
+	for (unsigned i = 0; i < CHUNK_WORDS; i++)
+		row[i] = c->dirty[i] & ~c->used[i];
+	while ((*at = bitmap_next(row, *at, c->npages, true)) < c->npages) {
+		unsigned end = bitmap_next(row, *at, c->npages, false), from = *at;
+
+		if (!whole)
+			return end - from;
+		from = (from + HUGE_PAGE_PAGES - 1) & ~(HUGE_PAGE_PAGES - 1);
+		*at = end;
+		if (from + HUGE_PAGE_PAGES <= end) {
+			*at = from;
+			return (end & ~(HUGE_PAGE_PAGES - 1)) - from;
+		}
+	}
+	return 0;
+}
+
 static void chunk_purge(struct chunk *c, bool whole)
 {
-	unsigned at = 0;
+	unsigned n;
 
-	for (;;) {
-		uint64_t row[CHUNK_WORDS];
-		unsigned end;
-
-		for (unsigned i = 0; i < CHUNK_WORDS; i++)
-			row[i] = c->dirty[i] & ~c->used[i];
-		at = bitmap_next(row, at, c->npages, true);
-		if (at >= c->npages)
-			break;
-		end = bitmap_next(row, at, c->npages, false);
-		if (whole) {
-			unsigned from = (at + HUGE_PAGE_PAGES - 1) & ~(HUGE_PAGE_PAGES - 1);
-
-			if (from + HUGE_PAGE_PAGES > end) {
-				at = end;
-				continue;
-			}
-			end &= ~(HUGE_PAGE_PAGES - 1);
-			at = from;
-		}
-		if (!purge_row(c, at, end - at) && os_page_fits(end - at)) {
+	for (unsigned at = 0; (n = next_dirty(c, &at, whole)) > 0; at += n)
+		if (!purge_row(c, at, n) && os_page_fits(n)) {
 			c->kept = true;
 			break;
 		}
-		at = end;
-	}
 	if (c->kept || c->ndirty == 0 || !whole)
 		lru_remove(c);
 }
@@ -419,6 +416,43 @@ static void give_back(size_t keep)
 
 		if (!release_if_empty(c))
 			chunk_purge(c, false);
+	}
+}
+
+/* Tells the kernel that it may have what is dirty, should memory run short; until then it serves
+ * again without a fault. */
+static void offer(void)
+{
+	unsigned n;
+
+	for (const struct chunk *c = lru_head; c != NULL; c = c->lru_next)
+		for (unsigned at = 0; (n = next_dirty(c, &at, c->huge_pages)) > 0; at += n) {
+			unsigned from = at, whole = whole_os_pages(c, &from, n);
+
+			if (whole > 0)
+				arn_os_offer((void *)(c->base + ((uintptr_t)from << PAGE_SHIFT)),
+					     (size_t)whole << PAGE_SHIFT);
+		}
+	arn_huge_cache_offer();
+}
+
+void arn_pages_account_take(size_t taken, size_t clean)
+{
+	static size_t offered; /* at most so many dirty bytes are offered */
+	static size_t grown;   /* bytes that came fresh since the last offer */
+	size_t reused = taken - clean, firm;
+
+	if (arn_promise_took(taken, clean, arn_pages.dirty, arn_pages.used))
+		arn_pages_settle();
+	offered -= reused < offered ? reused : offered;
+	if (likely(clean == 0))
+		return;
+	grown += clean;
+	firm = arn_pages.dirty - (offered < arn_pages.dirty ? offered : arn_pages.dirty);
+	if (firm > arn_promise_firm(arn_pages.used) && grown >= firm >> OFFER_SHIFT) {
+		offer();
+		offered = arn_pages.dirty;
+		grown = 0;
 	}
 }
 

@@ -92,6 +92,7 @@ bool arn_pages_contain(const void *p);
 /* Internal to the layer, with pages_lock held. */
 void arn_pages_settle(void);            /* restores the promise */
 void arn_huge_cache_purge(size_t need); /* frees about NEED bytes of cached mappings */
+void arn_huge_cache_offer(void);
 void arn_huge_fork_child(void);
 void arn_pages_account_map(size_t n, bool on);
 void arn_pages_account_purge(size_t n);

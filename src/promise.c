@@ -14,14 +14,19 @@ static uint64_t taken_epoch; /* bytes taken in this epoch: on 32 bits too more t
 static size_t dirty_min;     /* fewest dirty bytes in this epoch */
 static size_t used_max;      /* most bytes in use in this epoch */
 
-size_t arn_promise_limit(size_t used)
+size_t arn_promise_firm(size_t used)
 {
 	size_t kib = RELAXED_GET(arn_options.dirty_kib);
 
 	/* On 32 bits the option's highest value is more than there are bytes. */
 	if (sizeof(size_t) == 4 && kib > SIZE_MAX / KIB / 2)
 		kib = SIZE_MAX / KIB / 2;
-	return (used >> DIRTY_SHIFT) + kib * KIB + extra;
+	return (used >> DIRTY_SHIFT) + kib * KIB;
+}
+
+size_t arn_promise_limit(size_t used)
+{
+	return arn_promise_firm(used) + extra;
 }
 
 bool arn_promise_took(size_t taken, size_t clean, size_t dirty, size_t used)

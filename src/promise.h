@@ -13,6 +13,10 @@
  * quarter of that was wanted by nobody and is taken off.  So a loop over 64 MiB faults them in
  * twice, not each time, and a program that turns to other work gives them back.
  *
+ * What is dirty because of regrets the kernel may have when memory is short, as under a memory.max
+ * that what is in use fits in: when fresh memory is taken while more than used / 8 + dirty_kib is
+ * dirty, all of it is offered (MADV_FREE).
+ *
  * Free rows inside of runs that are partly in use are the heaps' own (heap.c:purge_runs): each heap
  * may keep the limit's share, and what it regretted, at most 63 MiB more for all heaps together.
  */
@@ -22,6 +26,8 @@
 #include "compiler.h"
 
 size_t arn_promise_limit(size_t used);
+/* Without regrets. */
+size_t arn_promise_firm(size_t used);
 
 /* TAKEN bytes were handed out, CLEAN of them not resident; DIRTY bytes are dirty now.  True at the
  * end of an epoch: the limit may have fallen. */

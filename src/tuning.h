@@ -117,6 +117,9 @@
  * default of dirty_kib: 63.25 MiB): see promise.h. */
 #define DIRTY_SHIFT     3
 #define DIRTY_EXTRA_MAX (63 * MIB)
+/* Dirty pages are offered to the kernel when a quarter as much came fresh: an offer is a tenth of a
+ * fault. */
+#define OFFER_SHIFT 2
 /* Free OS pages inside of runs: each heap may keep its share of the same bound, and at least so
  * much that looking for them, some instructions a run, does not come at every flush. */
 #define HEAP_SHARE_MIN (256 * KIB)

@@ -322,9 +322,9 @@ static void *phase_thread(void *arg)
 }
 
 /*
- * In a control group whose memory.max is 192 MiB: each phase holds 96 MiB in blocks of one size and
+ * In a control group whose memory.max is 144 MiB: each phase holds 96 MiB in blocks of one size and
  * frees them all, every second by a thread that ends.  What an allocator keeps of one phase beyond
- * some 80 MiB, and cannot use in the next, gets the process killed; nobody is asked before.
+ * some 30 MiB, and cannot use in the next, gets the process killed; nobody is asked before.
  */
 static int phases(int argc, char **argv)
 {

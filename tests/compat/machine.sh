@@ -46,7 +46,7 @@ strict 98304
 probe overcommit-limit "$BIN/limits" limited 48
 strict 262144
 probe overcommit-charge "$BIN/limits" charged
-echo 201326592 >/group/probe/memory.max && probe cgroup-max grouped "$BIN/limits" phases
+echo 150994944 >/group/probe/memory.max && probe cgroup-max grouped "$BIN/limits" phases
 echo "@@end"
 echo o >/proc/sysrq-trigger
 read -r line </dev/ttyS0
