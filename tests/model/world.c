@@ -109,6 +109,12 @@ bool arn_os_purge(void *p, size_t n)
 	return true;
 }
 
+void arn_os_offer(void *p, size_t n)
+{
+	(void)p;
+	(void)n;
+}
+
 void arn_os_futex_wait(_Atomic uint32_t *word, uint32_t expected) { explore_futex_wait(word, expected); }
 void arn_os_futex_wake(_Atomic uint32_t *word) { explore_futex_wake(word); }
 
