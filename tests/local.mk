@@ -58,7 +58,8 @@ BUILD_TESTS = \
 	tests/build/versions.sh \
 	tests/build/layers.sh \
 	tests/build/config-h.sh \
-	tests/build/pkg-config.sh
+	tests/build/pkg-config.sh \
+	tests/build/prefix.sh
 EXTRA_DIST += $(BUILD_TESTS) tests/build/lib.sh tests/build/libarena.symbols \
 	tests/build/libarena-prefixed.symbols tests/build/undefined.allowed \
 	tests/build/config-h.macros tests/build/family.c \

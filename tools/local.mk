@@ -5,15 +5,17 @@
 
 # In the tarball whatever is configured; a list inside a condition would not be.
 EXTRA_DIST += \
+	man/arena-preload.8.in \
 	tools/alloc-stats/completion/alloc-stats.bash \
 	tools/arena-preload/arena-preload.bash-completion \
-	tools/arena-preload/initramfs/hook \
+	tools/arena-preload/arena-preload-booted.service.in \
+	tools/arena-preload/arena-preload-trial.service.in \
+	tools/arena-preload/initramfs/hook.in \
 	tools/arena-preload/initramfs/local-bottom \
 	tools/gdb/libarena-gdb.py
 
 if TOOLS
 include $(srcdir)/tools/arena-preload/local.mk
-dist_man_MANS += man/arena-preload.8
 include $(srcdir)/tools/gdb/local.mk
 if ALLOC_STATS
 include $(srcdir)/tools/alloc-stats/local.mk

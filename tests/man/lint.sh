@@ -18,7 +18,10 @@ fits()
 		! grep -nE '^.{81}' "$scratch/text"
 }
 
-for page in "$TOP_SRCDIR"/man/*.[1-8]; do
+# Those that name the installation's directories are made by the build.
+made=
+[ "$TOP_BUILDDIR" -ef "$TOP_SRCDIR" ] || made=$(find "$TOP_BUILDDIR/man" -maxdepth 1 -name '*.[1-8]')
+for page in "$TOP_SRCDIR"/man/*.[1-8] $made; do
 	row "$(basename "$page"): no warning" is_clean "$page"
 	row "$(basename "$page"): fits a terminal" fits "$page"
 done

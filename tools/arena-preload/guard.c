@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define BOOTED_LINK "/multi-user.target.wants/" AP_BOOTED_UNIT
-#define HOOK "/usr/share/initramfs-tools/hooks/arena-preload"
+#define HOOK AP_INITRAMFSDIR "/hooks/arena-preload"
 #define UPDATE "/usr/sbin/update-initramfs"
 
 bool ap_systemd_booted(const struct ap *a)
@@ -43,7 +43,8 @@ static bool boots_are_cleared(const struct ap *a)
 		return false;
 	target[n] = '\0';
 	return strstr(target, "systemd") &&
-	       (ap_exists(a, "/usr/lib/systemd/system" BOOTED_LINK) ||
+	       (ap_exists(a, AP_UNITDIR BOOTED_LINK) ||
+		ap_exists(a, "/usr/lib/systemd/system" BOOTED_LINK) ||
 		ap_exists(a, "/lib/systemd/system" BOOTED_LINK) ||
 		ap_exists(a, "/etc/systemd/system" BOOTED_LINK));
 }

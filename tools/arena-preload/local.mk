@@ -22,7 +22,8 @@ tools_arena_preload_arena_preload_SOURCES = \
 	tools/arena-preload/rescue.c \
 	tools/arena-preload/main.c
 tools_arena_preload_arena_preload_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \
-	-DAP_LIBEXECDIR='"$(libexecdir)/arena"'
+	-DAP_LIBEXECDIR='"$(libexecdir)/arena"' \
+	-DAP_UNITDIR='"$(systemdsystemunitdir)"' -DAP_INITRAMFSDIR='"$(initramfsdir)"'
 # No preloaded library can stop a static program.  -all-static is libtool's word; it
 # becomes -static at the link.
 tools_arena_preload_arena_preload_LDFLAGS = $(AM_LDFLAGS) -all-static
@@ -44,10 +45,26 @@ tools_arena_preload_preload_check_module_so_CFLAGS = $(AM_CFLAGS) -fPIC
 # libtool takes -shared for itself when it links a program
 tools_arena_preload_preload_check_module_so_LDFLAGS = -XCClinker -shared
 
+# What names the program by its path is made for the directories that it is installed to.
+PRELOAD_IN = $(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's|@sbindir[@]|$(sbindir)|g' \
+	-e 's|@libexecdir[@]|$(libexecdir)|g' $(srcdir)/$@.in >$@
+
 systemdsystemunitdir = $(prefix)/lib/systemd/system
-dist_systemdsystemunit_DATA = \
+nodist_systemdsystemunit_DATA = \
 	tools/arena-preload/arena-preload-trial.service \
 	tools/arena-preload/arena-preload-booted.service
+INITRAMFS_HOOK = tools/arena-preload/initramfs/hook
+noinst_DATA = $(INITRAMFS_HOOK)
+nodist_man_MANS += man/arena-preload.8
+CLEANFILES += $(nodist_systemdsystemunit_DATA) $(INITRAMFS_HOOK) man/arena-preload.8
+tools/arena-preload/arena-preload-trial.service: tools/arena-preload/arena-preload-trial.service.in Makefile
+	$(PRELOAD_IN)
+tools/arena-preload/arena-preload-booted.service: tools/arena-preload/arena-preload-booted.service.in Makefile
+	$(PRELOAD_IN)
+$(INITRAMFS_HOOK): tools/arena-preload/initramfs/hook.in Makefile
+	$(PRELOAD_IN)
+man/arena-preload.8: man/arena-preload.8.in Makefile
+	$(PRELOAD_IN)
 
 # bash-completion looks for a file with the command's own name.
 preloadcompletiondir = $(datadir)/bash-completion/completions
@@ -58,16 +75,14 @@ tools/arena-preload/completion/arena-preload: tools/arena-preload/arena-preload.
 preloadzshdir = $(datadir)/zsh/site-functions
 dist_preloadzsh_DATA = tools/arena-preload/_arena-preload
 
-initramfsdir = $(datadir)/initramfs-tools
-
 # The unit that clears the count of boots is on wherever it is installed, without a
 # maintainer script: with no count there is nothing for it to do.
 install-data-hook: install-arena-preload-guard
-install-arena-preload-guard:
+install-arena-preload-guard: $(INITRAMFS_HOOK)
 	$(MKDIR_P) "$(DESTDIR)$(initramfsdir)/hooks" \
 		"$(DESTDIR)$(initramfsdir)/scripts/local-bottom" \
 		"$(DESTDIR)$(systemdsystemunitdir)/multi-user.target.wants"
-	$(INSTALL_SCRIPT) "$(srcdir)/tools/arena-preload/initramfs/hook" \
+	$(INSTALL_SCRIPT) $(INITRAMFS_HOOK) \
 		"$(DESTDIR)$(initramfsdir)/hooks/arena-preload"
 	$(INSTALL_SCRIPT) "$(srcdir)/tools/arena-preload/initramfs/local-bottom" \
 		"$(DESTDIR)$(initramfsdir)/scripts/local-bottom/arena-preload"

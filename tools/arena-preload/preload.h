@@ -38,6 +38,8 @@
 
 #ifndef AP_LIBEXECDIR
 #define AP_LIBEXECDIR "/usr/libexec/arena"
+#define AP_UNITDIR "/usr/lib/systemd/system"
+#define AP_INITRAMFSDIR "/usr/share/initramfs-tools"
 #endif
 #define AP_CHECK AP_LIBEXECDIR "/preload-check"
 

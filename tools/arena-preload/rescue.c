@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * arena-preload: rescue mode, "init=/usr/sbin/arena-preload" on the kernel's command
+ * arena-preload: rescue mode, "init=.../sbin/arena-preload" on the kernel's command
  * line.  Takes our entry out of the file on the disk and starts the real init, with
  * no question asked: there may be nobody at the console.
  */
