@@ -84,7 +84,7 @@ static void at_exit(void)
 int start_end_child(void)
 {
 	is_at_exit_child = 1;
-	alarm(20);
+	alarm(60); /* ten seconds of them were seen on a busy machine */
 	if (!constructor_ran)
 		return 2;
 	for (int i = 0; i < 40; i++) /* more than libc's static 32 slots: libc callocs */
