@@ -63,9 +63,10 @@ struct run {
 	uint16_t nregions;
 	uint16_t first; /* no word below this one has a free bit; starters: behind the last block */
 	union {
-		uint16_t
-			looked; /* nfree when free rows were last looked for; 0: taken from since */
-		uint16_t used;  /* starters: no granule from here on was ever used */
+		/* nfree when free rows were last looked for; 0: taken from since */
+		uint16_t looked;
+		/* Starters: no granule from here on was ever used. */
+		uint16_t used;
 	};
 	uint16_t gone_kib; /* of its free rows, given back and not yet taken again */
 	uint8_t cls;

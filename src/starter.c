@@ -10,7 +10,7 @@
 #include "run_ops.h"
 
 #define GRANULES RUN_REGIONS_MAX
-_Static_assert(GRANULES *QUANTUM == PAGE_BYTES, "a starter run is one page");
+_Static_assert(GRANULES * QUANTUM == PAGE_BYTES, "a starter run is one page");
 
 static unsigned granule_of(const struct run *r, const void *p)
 {

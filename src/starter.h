@@ -20,8 +20,8 @@
  *     every used granule lies in exactly one row from a start to the next end, below `used`
  *
  * A block goes behind the one before (`first`).  Before another OS page is begun, what is free
- * below is used again, from the bottom: so what was freed rests until an OS page's worth of blocks
- * was taken, and what is freed twice, or used after its free, belongs to nobody else meanwhile.
+ * below is used again, from the bottom: so what was freed rests until its place comes round, and what
+ * is freed twice, or used after its free, mostly belongs to nobody else meanwhile.
  *
  * A block's own start and end do not change while it lives, so whoever holds it may ask for its
  * length without a lock.  A remote word has the bit of a block's first granule.  Its pages carry

@@ -73,7 +73,7 @@
 #define STARTER_BYTES       (1 * KIB)
 #define STARTER_RUNS_FIRST  4
 #define STARTER_RUNS        2
-/* Nobody gets what was just freed: it comes round when as much, an OS page, was taken since. */
+/* Blocks go forward through so much, an OS page, before what was freed serves again. */
 #define STARTER_STEP (4 * KIB)
 
 /* tcache bins: the array starts at 31 pointers and doubles on overflow, without a flush, to 8191
