@@ -91,6 +91,7 @@ BEGIN {
 	print "# Compatibility: what was tried, how, and what came out\n"
 	print "Made by `tests/compat/run-all --table`, never by hand; the machine: " machine ", " glibc \
 	      ", Linux " kernel "."
+	print "Run on " dates (commit != "" && have_arena ? "; libarena is that of " commit "." : ".")
 	print "Each library is preloaded, and each probe shows first, by dladdr, that the library serves malloc."
 	print "The peers are those of Debian 12. A probe that hangs is stopped after two minutes."
 	print "What changes a whole machine (overcommit, control groups) is tried on one that qemu boots."

@@ -26,13 +26,27 @@ public class Busy {
 		return sum;
 	}
 
-	static long direct(int seed) {
+	/* The virtual machine counts direct buffers until a thread of its own has cleaned them up, and waits half
+	 * a second for that thread: too little on a busy machine.  What malloc refuses says otherwise. */
+	static ByteBuffer allocate(int n) throws InterruptedException {
+		for (int i = 0;; i++) {
+			try {
+				return ByteBuffer.allocateDirect(n);
+			} catch (OutOfMemoryError e) {
+				if (i == 100 || !e.getMessage().startsWith("Cannot reserve"))
+					throw e;
+				Thread.sleep(100);
+			}
+		}
+	}
+
+	static long direct(int seed) throws InterruptedException {
 		Random random = new Random(seed);
 		ByteBuffer[] held = new ByteBuffer[64];
 		long sum = 0;
 		for (int i = 0; i < 4000; i++) {
 			int n = random.nextInt(200_000) + 8;
-			ByteBuffer b = ByteBuffer.allocateDirect(n);
+			ByteBuffer b = allocate(n);
 			b.putLong(0, i);
 			b.put(n - 1, (byte) i);
 			ByteBuffer old = held[i % 64];
@@ -77,7 +91,17 @@ public class Busy {
 		return sum;
 	}
 
-	public static void main(String[] args) throws Exception {
+	/* Threads of a pool that is left alone would keep the process for ever. */
+	public static void main(String[] args) {
+		try {
+			work();
+		} catch (Throwable e) {
+			e.printStackTrace();
+			System.exit(1);
+		}
+	}
+
+	static void work() throws Exception {
 		ExecutorService pool = Executors.newFixedThreadPool(6);
 		List<Future<Long>> answers = new ArrayList<>();
 		for (int i = 0; i < 4; i++) {

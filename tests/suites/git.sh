@@ -31,8 +31,10 @@ suite() {
 		echo "== $f $s"; cat "$root/$n.out"
 		echo "$n:exit-$s pass" >&3
 		sed -nE "s/^ok ([0-9]+) # skip.*/$n.\1 skip/p; t; s/^ok ([0-9]+).*/$n.\1 pass/p;
-			s/^not ok ([0-9]+).*# TODO.*/$n.\1 skip/p; t; s/^not ok ([0-9]+).*/$n.\1 fail/p" "$root/$n.out" >&3
+			s/^not ok ([0-9]+).*# TODO.*/$n.\1 skip/p; t; s/^not ok ([0-9]+).*/$n.\1 fail/p" "$root/$n.out" >"$root/$n.results"
 		rm -rf "$root/$n"'
+	# Two that write at once would tear each other's lines.
+	cat "$root"/*.results >&3
 }
 
 compare

@@ -48,8 +48,10 @@ suite() {
 			/^(not )?ok [0-9]/ { n++ }
 			/^ok [0-9]/ { print f \".\" \$2, \"pass\" }
 			/^not ok [0-9]/ { todo = /# *TODO/; bad += !todo; print f \".\" \$3, todo ? \"skip\" : \"fail\" }
-			END { print f, skip ? \"skip\" : !s && !bad && n == plan && n ? \"pass\" : \"fail\" }" $out >&3
+			END { print f, skip ? \"skip\" : !s && !bad && n == plan && n ? \"pass\" : \"fail\" }" $out >$out.results
 		' "$scratch/run"
+	# Two that write at once would tear each other's lines.
+	cat "$scratch/run"/*.results >&3
 }
 
 prepare

@@ -38,9 +38,16 @@ one() {
 	timeout 400 "$python" -m test -v -u none "$2" >out 2>&1
 	status=$?
 	cat out
-	# A test that prints takes its verdict to a later line: the verdict alone is looked for then.
-	sed -nE "s/^(test[A-Za-z0-9_]*) \\(([^ ()]*)\\).* \\.\\.\\. (ok|FAIL|ERROR|skipped).*/$1$2.\\1 \\3/p" out |
-		sed -E 's/ ok$/ pass/; s/ (FAIL|ERROR)$/ fail/; s/ skipped$/ skip/' >&3
+	# A test that prints, or whose threads do, takes its verdict to a later line, where it is alone; one with
+	# a docstring has it behind that, on the second line.
+	awk -v prefix="$1" '
+		/^test[A-Za-z0-9_]* \([^ ()]*\)/ { split($2, part, /[()]/); name = part[2] }
+		name != "" && match($0, /(^|\.\.\. )(ok|FAIL|ERROR|skipped .*)$/) {
+			verdict = substr($0, RSTART)
+			sub(/^\.\.\. /, "", verdict)
+			print prefix name, verdict == "ok" ? "pass" : verdict ~ /^skipped/ ? "skip" : "fail"
+			name = ""
+		}' out >&3
 	# 0 passed, 2 failed, 4 nothing was run: a signal gives more.
 	case $status in
 	0) echo "$1$2 pass" >&3;;
