@@ -67,12 +67,6 @@ static void end_noise(void)
 		pthread_join(noisy[i], NULL);
 }
 
-#ifdef __SANITIZE_ADDRESS__
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 static void *thread_of_child(void *arg)
 {
 	for (size_t size = 1; size < 200000; size += size / 3 + 1)

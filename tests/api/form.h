@@ -20,6 +20,13 @@
 
 #include "../lib/tap.h"
 
+/* The sanitizer's runtime has a malloc and locks of its own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
 struct form {
 	const char *name;
 	void *(*malloc)(size_t);

@@ -15,12 +15,6 @@
 
 #define MiB ((size_t)1 << 20)
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 /* Blocks are chained: a table would have to be as large as the heap. */
 struct link {
 	struct link *next;
