@@ -353,17 +353,14 @@ static void starter_free(struct heap *h, void *p)
 	lock_drop(&h->lock);
 }
 
-ARN_SLOW void arn_free_slow(void *p)
+/* P, whose info is INFO, where the run is another thread's, a bin is full, or a crime is likely. */
+static ARN_SLOW void free_other(void *p, uint32_t info)
 {
 	struct heap *h = arn_heap, *owner;
-	uint32_t info, cls;
+	uint32_t cls = INFO_CLASS(info);
 
-	if (p == NULL)
-		return;
-	info = pagemap_info(pagemap_now(), p);
-	cls = INFO_CLASS(info);
 	if (info == 0) {
-		if (!arn_foreign_free(p))
+		if (p != NULL && !arn_foreign_free(p))
 			crime(p);
 		return;
 	}
@@ -393,6 +390,19 @@ ARN_SLOW void arn_free_slow(void *p)
 		h = arn_thread_heap_slow();
 		arn_remote_free(h != NULL ? h : &arn_heap_none, pagemap_run(p), p);
 	}
+}
+
+ARN_SLOW void arn_free_slow(void *p)
+{
+	struct heap *h = arn_heap;
+	uint32_t info = pagemap_info(pagemap_now(), p), cls = INFO_CLASS(info);
+
+	/* What a consumer does all day. */
+	if (cls - 1 < NCLASSES - 1 && ((info ^ h->info) >> INFO_CLASS_BITS) != 0 &&
+	    h->combine != NULL && !live_recording() && !ARN_VALGRIND &&
+	    likely(remote_join(h, pagemap_run(p), cls, p)))
+		return;
+	free_other(p, info);
 }
 
 /* ---- realloc ------------------------------------------------------------------------------- */

@@ -44,10 +44,15 @@ struct bin {
 
 /* One remote bitmap word and the frees gathered for it. */
 struct combine_slot {
-	struct run *run;
-	uint64_t mask; /* 0: the slot is empty */
-	unsigned word;
+	uintptr_t key; /* address of the run + number of the word */
+	uint64_t mask; /* 0: the slot is empty, and the run may be gone */
 };
+_Static_assert(2 * RUN_REGIONS_MAX / WORD_BITS < ARN_CACHE_LINE, "runs begin at a line");
+
+static inline struct run *combine_run(const struct combine_slot *s)
+{
+	return (struct run *)(RELAXED_GET(s->key) & -(uintptr_t)ARN_CACHE_LINE);
+}
 
 struct combine {
 	struct combine_slot slots[COMBINE_SLOTS];
@@ -183,6 +188,40 @@ void arn_heap_shared_clear(struct heap *h);
 /* ---- remote.c: frees into the heap of another thread; no lock held -------------------------- */
 
 void arn_remote_free(struct heap *me, struct run *r, void *p);
+
+/* The slot of KEY, or else the second of the two that it may be in. */
+static inline struct combine_slot *combine_slot(struct combine *c, uintptr_t key)
+{
+	/* Runs are lines apart, and words of one run count up. */
+	struct combine_slot *s = &c->slots[(key / ARN_CACHE_LINE + key) % COMBINE_SLOTS & ~1u];
+
+	return s->key == key ? s : s + 1;
+}
+
+/* The usual free of P, in run R of class CLS, where ME has a table: true if P joined others of its
+ * word there.  Else arn_remote_free() does it, or names the crime. */
+static inline bool remote_join(struct heap *me, const struct run *r, unsigned cls, const void *p)
+{
+	uintptr_t region = sizeclass_region(&arn_class[cls], (uintptr_t)p - r->base);
+	uintptr_t key = (uintptr_t)r + region / WORD_BITS;
+	struct combine_slot *s = combine_slot(me->combine, key);
+	uint64_t bit = 1ull << (region % WORD_BITS), mask;
+
+	if (unlikely(region >= r->nregions || me->combining))
+		return false;
+	me->combining = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	/* The first of a word may have to send off another, and the last sends its own. */
+	mask = s->key == key ? s->mask : 0;
+	if (likely(mask != 0 && (mask & bit) == 0 && (mask | bit) != ~0ull))
+		RELAXED_SET(s->mask, mask | bit);
+	else
+		bit = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	me->combining = false;
+	return bit != 0;
+}
+
 /* Sends off all that ME has gathered. */
 void arn_remote_flush(struct heap *me);
 /* Bytes gathered and not yet sent. */

