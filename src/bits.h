@@ -33,7 +33,8 @@ static inline unsigned bits_popcount(uint64_t w)
 /* Index of the highest set bit; X must not be 0. */
 static inline unsigned bits_log2(uintptr_t x)
 {
-	/* Not 63 minus it: x86 counts from the other end, with one more xor, which this one undoes. */
+	/* Not 63 minus it: x86 counts from the other end, with one more xor, which this one undoes.
+	 */
 	return (unsigned)(sizeof(long long) * 8 - 1) ^ (unsigned)__builtin_clzll(x);
 }
 

@@ -228,7 +228,8 @@ size_t arn_remote_pending(const struct heap *me)
 		const struct combine_slot *s = &me->combine->slots[i];
 
 		if (s->mask != 0)
-			bytes += bits_popcount(s->mask) * (size_t)arn_class[combine_run(s)->cls].size;
+			bytes += bits_popcount(s->mask) *
+				 (size_t)arn_class[combine_run(s)->cls].size;
 	}
 	return bytes;
 }

@@ -98,8 +98,8 @@
 
 /* Remote frees are gathered per bitmap word in a table of the freeing thread: 64 slots measured
  * 13.8 ns per free, 16 slots 19-22 ns.  Each word has two that it may be in: with one, two classes
- * of fifteen on average sent each other off all the time (a ninth of pipe's frees).  Only classes to
- * 1 KiB are gathered, so that a sleeping thread pins at most 64 words of 64 regions. */
+ * of fifteen on average sent each other off all the time (a ninth of pipe's frees).  Only classes
+ * to 1 KiB are gathered, so that a sleeping thread pins at most 64 words of 64 regions. */
 #define COMBINE_SLOTS    64
 #define COMBINE_SIZE_MAX (1 * KIB)
 
