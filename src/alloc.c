@@ -286,6 +286,16 @@ void *arn_calloc_in(struct heap *h, size_t nmemb, size_t size)
 	return likely(p != NULL) ? memset(p, 0, n) : NULL;
 }
 
+static ARN_SLOW void *calloc_slow(size_t n)
+{
+	void *p;
+
+	if (n > SMALL_MAX)
+		return large_calloc(NULL, n);
+	p = tcache_malloc(n);
+	return likely(p != NULL) ? memset(p, 0, n) : NULL;
+}
+
 void *arn_calloc(size_t nmemb, size_t size)
 {
 	size_t n;
@@ -293,10 +303,12 @@ void *arn_calloc(size_t nmemb, size_t size)
 
 	if (unlikely(__builtin_mul_overflow(nmemb, size, &n)))
 		return no_memory();
-	if (unlikely(n > SMALL_MAX))
-		return large_calloc(NULL, n);
-	p = tcache_malloc(n);
-	return likely(p != NULL) ? memset(p, 0, n) : NULL;
+	/* Nothing to be kept across a call, nothing to be saved. */
+	p = likely(n <= DIRECT_MAX) ? tcache_take(arn_heap, sizeclass_direct(n)) : NULL;
+	if (unlikely(p == NULL))
+		return calloc_slow(n);
+	valgrind_malloc(p, n, false);
+	return memset(p, 0, n);
 }
 
 /* ---- free --------------------------------------------------------------------------------- */

@@ -23,14 +23,23 @@ void *arn_malloc_slow(size_t size);
 /* Everything that is no plain push: NULL, a full bin, another heap's, large, huge, a crime. */
 void arn_free_slow(void *p);
 
-ARN_HOT void *tcache_pop(struct heap *h, size_t cls, size_t size)
+/* NULL: the bin is empty. */
+ARN_HOT void *tcache_take(struct heap *h, size_t cls)
 {
 	void ***top = &h->top[cls];
 	void *p = (*top)[-1];
 
+	if (likely(p != NULL))
+		ARN_STEP(*top, -1);
+	return p;
+}
+
+ARN_HOT void *tcache_pop(struct heap *h, size_t cls, size_t size)
+{
+	void *p = tcache_take(h, cls);
+
 	if (unlikely(p == NULL))
 		return arn_malloc_slow(size);
-	ARN_STEP(*top, -1);
 	valgrind_malloc(p, size, false);
 	return p;
 }
