@@ -234,6 +234,10 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
 			/* What is there serves before new memory is asked for. */
 			if (got > 0)
 				break;
+			if (h->collecting != NULL) {
+				arn_heap_collect_some(h, COLLECT_RUNS);
+				continue;
+			}
 			r = grow(h, cls);
 			if (r == NULL)
 				return 0;
@@ -545,7 +549,7 @@ void arn_heap_renew(struct heap *h)
 		arn_live_tell(-h->bins[c].out * arn_class[c].size);
 	for (unsigned c = 1; c < NCLASSES; c++)
 		h->bins[c] = (struct bin){.base = NULL};
-	h->large = NULL;
+	h->large = h->collecting = NULL;
 	h->untold = h->idle = h->gone = h->kept = 0;
 	arn_heap_forget(h);
 	if (!table_set(nheaps + 1, h))

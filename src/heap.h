@@ -72,6 +72,7 @@ struct heap {
 	struct heap *parked_next; /* waiting queue */
 	struct run *large;        /* large and huge blocks of a shared heap */
 	struct run *starters;     /* by next; blocks come from the first */
+	struct run *collecting; /* taken from remote_head, by remote_next, still to be looked at */
 	unsigned nstarters;
 	/* Under `lock`, in bytes: what went out of the runs since arn_live was told; free regions
 	 * in runs; free rows of runs that were given back (so that resident <= idle - gone); what
@@ -80,7 +81,7 @@ struct heap {
 	size_t untold, idle, gone, kept, allowed, regret;
 	/* Written by other threads; a line of its own. */
 	struct run *_Atomic remote_head __attribute__((aligned(ARN_CACHE_LINE)));
-	_Atomic size_t remote_bytes; /* given since the last collection */
+	_Atomic size_t remote_bytes; /* given and not collected */
 	_Atomic bool sleeps;         /* the last collection was not the owner's */
 	struct heap *all_next;       /* every heap ever made; constant, and rarely read */
 	struct bin bins[NCLASSES] __attribute__((aligned(ARN_CACHE_LINE)));
@@ -143,18 +144,20 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want);
 /* Gives N regions back to the runs of H.  Interior pointers and regions that are free already are
  * crimes. */
 void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n);
-/* Takes in what other threads have freed. */
+/* Takes in what other threads have freed; of at most RUNS runs. */
 void arn_heap_collect(struct heap *h);
+void arn_heap_collect_some(struct heap *h, unsigned runs);
 /* Takes in remote frees, and gives empty runs and free OS pages back. */
 void arn_heap_trim(struct heap *h);
 /* Gives free rows of runs back if more than H's share of the promise may be resident in them. */
 void arn_heap_settle_slow(struct heap *h);
-/* By the owner, who is awake: takes in what others have freed. */
+/* By the owner, who is awake: takes in a part of what others have freed. */
 static inline void heap_awake(struct heap *h)
 {
 	/* Relaxed: a push that is missed now is found by the next refill. */
-	if (atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL) {
-		arn_heap_collect(h);
+	if (h->collecting != NULL ||
+	    atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL) {
+		arn_heap_collect_some(h, COLLECT_RUNS);
 		atomic_store_explicit(&h->sleeps, false, memory_order_relaxed);
 	}
 }

@@ -7,7 +7,7 @@
  *
  *     freer      R1  old = fetch_or(word, mask)
  *                R2  if old == 0 and exchange(queued, 1) == 0: push the run
- *     collector  C1  take the whole list with exchange(head, NULL)
+ *     collector  C1  take the whole list with exchange(head, NULL), once the last is worked off
  *                C2  for each run: exchange(queued, 0)
  *                C3  for each word: exchange(word, 0)
  *
@@ -26,6 +26,8 @@
  * atomic operation for up to 64 frees.  A slot's mask is cleared before its word changes, and set
  * after, with `combining` raised around: a child forked in between leaves the table alone.
  */
+#include <limits.h>
+
 #include "fatal.h"
 #include "heap.h"
 #include "pagemap.h"
@@ -87,32 +89,39 @@ static void apply(struct run *r, unsigned w, uint64_t mask, size_t bytes)
 	/* R may be gone from here on, or serve another: looking is allowed, and a wrong guess costs
 	 * a collection too many.  Heaps stay. */
 	bytes += atomic_fetch_add_explicit(&owner->remote_bytes, bytes, memory_order_relaxed);
-	if (likely(bytes < HELP_RUNS_BYTES &&
+	/* The owner may have collected, and subtracted, them before they were added here. */
+	if (likely((ptrdiff_t)bytes < (ptrdiff_t)HELP_RUNS_BYTES &&
 		   !atomic_load_explicit(&owner->sleeps, memory_order_relaxed)))
 		return;
 	/* A signal handler that interrupted a holder waits for no lock. */
 	if (unlikely(arn_locks_mine != 0))
 		return;
-	if ((bytes >= HELP_BYTES || run_all_free(r, w, old | mask)) && owner->kind == HEAP_THREAD &&
-	    lock_try(&owner->lock)) {
+	if (((ptrdiff_t)bytes >= (ptrdiff_t)HELP_BYTES || run_all_free(r, w, old | mask)) &&
+	    owner->kind == HEAP_THREAD && lock_try(&owner->lock)) {
 		atomic_store_explicit(&owner->sleeps, true, memory_order_relaxed);
 		arn_heap_collect(owner);
 		lock_drop(&owner->lock);
 	}
 }
 
-void arn_heap_collect(struct heap *h)
+void arn_heap_collect_some(struct heap *h, unsigned runs)
 {
-	/* Acquire pairs with the release in push(). */
-	struct run *r = atomic_exchange_explicit(&h->remote_head, NULL, memory_order_acquire);
-	struct run *next;
+	size_t bytes = 0;
 
-	atomic_store_explicit(&h->remote_bytes, 0, memory_order_relaxed);
-	for (; r != NULL; r = next) {
+	/* Acquire pairs with the release in push(). */
+	if (h->collecting == NULL)
+		h->collecting =
+			atomic_exchange_explicit(&h->remote_head, NULL, memory_order_acquire);
+	for (; h->collecting != NULL && runs > 0; runs--) {
+		struct run *r = h->collecting;
 		uint32_t owner;
 		unsigned n = 0;
 
-		next = atomic_load_explicit(&r->remote_next, memory_order_relaxed);
+		h->collecting = atomic_load_explicit(&r->remote_next, memory_order_relaxed);
+		if (h->collecting != NULL) {
+			__builtin_prefetch(h->collecting, 1);
+			__builtin_prefetch(&h->collecting->base, 1);
+		}
 		atomic_exchange_explicit(&r->remote_queued, 0, memory_order_acq_rel);
 		owner = atomic_load_explicit(&r->owner, memory_order_relaxed);
 		if (unlikely(owner != h->id)) {
@@ -139,11 +148,25 @@ void arn_heap_collect(struct heap *h)
 			n += bits_popcount(mask);
 		}
 		if (n > 0) {
+			bytes += (size_t)n * arn_class[r->cls].size;
 			heap_out(h, r->cls, -(size_t)n);
 			arn_heap_run_freed(h, r);
 		}
 	}
+	/* What starter runs had is not in BYTES. */
+	if (h->collecting == NULL)
+		atomic_store_explicit(&h->remote_bytes, 0, memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(&h->remote_bytes, -bytes, memory_order_relaxed);
 	heap_settle(h);
+}
+
+void arn_heap_collect(struct heap *h)
+{
+	/* The rest of an earlier part, and what came since. */
+	if (h->collecting != NULL)
+		arn_heap_collect_some(h, UINT_MAX);
+	arn_heap_collect_some(h, UINT_MAX);
 }
 
 static void slot_send(struct combine_slot *s)

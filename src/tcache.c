@@ -248,8 +248,7 @@ void arn_tcache_flush_all(struct heap *h)
 		if (n > 0)
 			flush(h, c, n);
 	}
-	if (atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL)
-		arn_heap_collect(h);
+	arn_heap_collect(h);
 	lock_drop(&h->lock);
 }
 

@@ -77,7 +77,7 @@ if ! link "$dir"; then
 	exit 1
 fi
 
-wanted=${*:-remote queue late slot sleep adopt chunk starter boot lock}
+wanted=${*:-remote queue parts late slot sleep adopt chunk starter boot lock}
 for s in $wanted; do
 	"$dir/explore" "$s" >"$dir/out" 2>&1
 	rc=$?

@@ -157,6 +157,38 @@ static void queue_check(void)
 	expect_out(heap_a, 2 * PER_RUN - 2 + 1);
 }
 
+/* ---- parts: the owner collects one run of two ---------------------------------------------------- */
+
+static void parts_setup(void)
+{
+	queue_setup();
+	free_remotely(heap_b, block[1]);
+	free_remotely(heap_b, block[PER_RUN + 1]);
+	arn_remote_flush(heap_b);
+}
+
+static void parts_second(void)
+{
+	arn_heap = heap_c;
+	free_remotely(heap_c, block[2]);
+	free_remotely(heap_c, block[PER_RUN + 2]);
+	arn_remote_flush(heap_c);
+}
+
+static void parts_owner(void)
+{
+	arn_heap = heap_a;
+	lock_take(&heap_a->lock);
+	arn_heap_collect_some(heap_a, 1);
+	lock_drop(&heap_a->lock);
+}
+
+static void parts_check(void)
+{
+	collect(heap_a);
+	expect_out(heap_a, 2 * PER_RUN - 4);
+}
+
 /* ---- late: a run ends, and serves another heap, while it is being queued ------------------------ */
 
 static void late_setup(void)
@@ -506,6 +538,8 @@ const struct scenario scenarios[] = {
 	 {remote_first, remote_second, remote_owner}, remote_check},
 	{"queue", "two threads queue two runs, the owner collects", queue_setup,
 	 {late_first, queue_second, remote_owner}, queue_check},
+	{"parts", "of two queued runs the owner collects one, while frees go on", parts_setup,
+	 {parts_second, parts_owner}, parts_check},
 	{"late", "a run ends and serves another heap while it is queued", late_setup,
 	 {late_first, late_second, late_owner}, late_check},
 	{"slot", "its slot goes back to the kernel meanwhile", slot_setup,

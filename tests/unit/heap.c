@@ -295,6 +295,75 @@ START_TEST(remote_gathers_words)
 }
 END_TEST
 
+/* The short way of most frees takes no other than those that join a word. */
+START_TEST(remote_joins_words)
+{
+	struct heap *h = unit_heap(HEAP_THREAD), *me = unit_heap(HEAP_THREAD);
+	unsigned c = sizeclass_of(64);
+	struct run *r;
+	void *p[128];
+
+	ck_assert_uint_eq(arn_heap_take(h, c, p + 128, 128), 128);
+	r = pagemap_run(p[127]);
+	arn_remote_free(me, r, p[127]); /* makes the table */
+	ck_assert(!remote_join(me, r, c, p[127]));
+	ck_assert(!remote_join(me, r, c, (char *)p[126] + QUANTUM));
+	ck_assert(!remote_join(me, r, c, p[127 - 64]));
+	me->combining = true; /* a signal handler, just there */
+	ck_assert(!remote_join(me, r, c, p[126]));
+	me->combining = false;
+	for (int i = 1; i < 63; i++) {
+		ck_assert(remote_join(me, r, c, p[127 - i]));
+		ck_assert(!remote_join(me, r, c, p[127 - i]));
+	}
+	ck_assert_uint_eq(arn_remote_pending(me), 63 * 64);
+	ck_assert(!remote_join(me, r, c, p[127 - 63])); /* it sends the word */
+	arn_remote_free(me, r, p[127 - 63]);
+	ck_assert_uint_eq(arn_remote_pending(me), 0);
+	ck_assert_uint_eq(remote_word(r, 0), ~0ull);
+	/* What was sent is no more in the table, which still names the word. */
+	ck_assert(!remote_join(me, r, c, p[127]));
+	ck_assert(!me->combining);
+}
+END_TEST
+
+/* A refill takes a part of what was freed, all before it asks for memory. */
+START_TEST(remote_is_collected_in_parts)
+{
+	enum { RUNS = 3 * COLLECT_RUNS };
+	struct heap *h = unit_heap(HEAP_THREAD), *me = unit_heap(HEAP_THREAD);
+	unsigned c = sizeclass_of(2048); /* not gathered: each free is sent at once */
+	static void *p[4096], *one[RUNS];
+	unsigned n = 0, runs = 0;
+	size_t used;
+
+	for (; n < 4096 && (n == 0 || h->bins[c].nruns <= RUNS); n++)
+		p[n] = take_one(h, c);
+	for (unsigned i = 0; i < n && runs < RUNS; i++)
+		if (i == 0 || pagemap_run(p[i]) != pagemap_run(p[i - 1]))
+			one[runs++] = p[i];
+	ck_assert_uint_eq(runs, RUNS);
+	while (h->bins[c].partial != NULL)
+		take_one(h, c), n++;
+	for (unsigned i = 0; i < RUNS; i++)
+		arn_remote_free(me, pagemap_run(one[i]), one[i]);
+	ck_assert_uint_eq(atomic_load(&h->remote_bytes), RUNS * 2048);
+	used = arn_pages.used;
+	for (unsigned i = 1; i <= RUNS; i++) {
+		unsigned parts = (i + COLLECT_RUNS - 1) / COLLECT_RUNS;
+
+		take_one(h, c);
+		ck_assert_uint_eq(h->collecting == NULL, parts == 3);
+		ck_assert_uint_eq(arn_pages.used, used);
+	}
+	ck_assert_uint_eq(atomic_load(&h->remote_bytes), 0);
+	ck_assert_uint_eq(h->bins[c].out, n);
+	take_one(h, c);
+	ck_assert_uint_gt(arn_pages.used, used);
+	ck_assert(arn_heap_check(h));
+}
+END_TEST
+
 START_TEST(remote_evicts_by_slot)
 {
 	struct heap *h = unit_heap(HEAP_THREAD), *me = unit_heap(HEAP_THREAD);
@@ -488,6 +557,8 @@ int main(void)
 	unit_add(s, "heap", heap_crimes);
 	unit_add(s, "heap", heap_shared_ends_with_all_it_has);
 	unit_add(s, "remote", remote_gathers_words);
+	unit_add(s, "remote", remote_joins_words);
+	unit_add(s, "remote", remote_is_collected_in_parts);
 	unit_add(s, "remote", remote_evicts_by_slot);
 	unit_add(s, "remote", remote_large_regions_go_at_once);
 	unit_add(s, "remote", remote_late_push);
