@@ -404,6 +404,14 @@ static ARN_SLOW void free_other(void *p, uint32_t info)
 	}
 }
 
+static ARN_SLOW void free_first_of_word(struct heap *h, struct run *r, void *p, uint32_t info)
+{
+	if (likely(arn_locks_mine == 0 && arn_heap_by_id(INFO_OWNER(info))->kind != HEAP_SHARED))
+		arn_remote_free(h, r, p);
+	else
+		free_other(p, info);
+}
+
 ARN_SLOW void arn_free_slow(void *p)
 {
 	struct heap *h = arn_heap;
@@ -411,9 +419,14 @@ ARN_SLOW void arn_free_slow(void *p)
 
 	/* What a consumer does all day. */
 	if (cls - 1 < NCLASSES - 1 && ((info ^ h->info) >> INFO_CLASS_BITS) != 0 &&
-	    h->combine != NULL && !live_recording() && !ARN_VALGRIND &&
-	    likely(remote_join(h, pagemap_run(p), cls, p)))
+	    h->combine != NULL && !live_recording() && !ARN_VALGRIND) {
+		struct run *r = pagemap_run(p);
+
+		if (likely(remote_join(h, r, cls, p)))
+			return;
+		free_first_of_word(h, r, p, info);
 		return;
+	}
 	free_other(p, info);
 }
 

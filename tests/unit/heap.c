@@ -327,37 +327,45 @@ START_TEST(remote_joins_words)
 }
 END_TEST
 
-/* A refill takes a part of what was freed, all before it asks for memory. */
+/* Takes all that the first RUNS runs of class CLS have, which is new to H, and leaves one region of
+ * each in ONE. */
+static void take_runs(struct heap *h, unsigned cls, void **one, unsigned runs)
+{
+	for (unsigned n = 0; n < runs || h->bins[cls].partial != NULL;) {
+		void *p = take_one(h, cls);
+
+		if (n == 0 || pagemap_run(p) != pagemap_run(one[n - 1])) {
+			REQUIRE(n < runs);
+			one[n++] = p;
+		}
+	}
+}
+
+/* A refill takes a part of what was freed, but all before it asks for memory. */
 START_TEST(remote_is_collected_in_parts)
 {
-	enum { RUNS = 3 * COLLECT_RUNS };
+	enum { RUNS = 2 * COLLECT_RUNS };
 	struct heap *h = unit_heap(HEAP_THREAD), *me = unit_heap(HEAP_THREAD);
-	unsigned c = sizeclass_of(2048); /* not gathered: each free is sent at once */
-	static void *p[4096], *one[RUNS];
-	unsigned n = 0, runs = 0;
-	size_t used;
+	unsigned c = sizeclass_of(2048), d = sizeclass_of(4096); /* large: sent at once */
+	void *in_c[1], *in_d[RUNS];
+	size_t used, out;
 
-	for (; n < 4096 && (n == 0 || h->bins[c].nruns <= RUNS); n++)
-		p[n] = take_one(h, c);
-	for (unsigned i = 0; i < n && runs < RUNS; i++)
-		if (i == 0 || pagemap_run(p[i]) != pagemap_run(p[i - 1]))
-			one[runs++] = p[i];
-	ck_assert_uint_eq(runs, RUNS);
-	while (h->bins[c].partial != NULL)
-		take_one(h, c), n++;
-	for (unsigned i = 0; i < RUNS; i++)
-		arn_remote_free(me, pagemap_run(one[i]), one[i]);
-	ck_assert_uint_eq(atomic_load(&h->remote_bytes), RUNS * 2048);
+	take_runs(h, c, in_c, 1);
+	take_runs(h, d, in_d, RUNS);
 	used = arn_pages.used;
-	for (unsigned i = 1; i <= RUNS; i++) {
-		unsigned parts = (i + COLLECT_RUNS - 1) / COLLECT_RUNS;
-
-		take_one(h, c);
-		ck_assert_uint_eq(h->collecting == NULL, parts == 3);
-		ck_assert_uint_eq(arn_pages.used, used);
-	}
+	out = h->bins[d].out;
+	arn_remote_free(me, pagemap_run(in_c[0]), in_c[0]);
+	for (unsigned i = 0; i < RUNS; i++)
+		arn_remote_free(me, pagemap_run(in_d[i]), in_d[i]);
+	/* The last runs that were queued come first. */
+	ck_assert_ptr_eq(take_one(h, d), in_d[RUNS - COLLECT_RUNS]);
+	ck_assert_uint_eq(h->bins[d].out, out - COLLECT_RUNS + 1);
+	ck_assert_uint_eq(atomic_load(&h->remote_bytes), (RUNS - COLLECT_RUNS) * 4096 + 2048);
+	ck_assert_ptr_eq(take_one(h, c), in_c[0]);
+	ck_assert_uint_eq(h->bins[d].out, out - RUNS + 1);
+	ck_assert_ptr_null(h->collecting);
 	ck_assert_uint_eq(atomic_load(&h->remote_bytes), 0);
-	ck_assert_uint_eq(h->bins[c].out, n);
+	ck_assert_uint_eq(arn_pages.used, used);
 	take_one(h, c);
 	ck_assert_uint_gt(arn_pages.used, used);
 	ck_assert(arn_heap_check(h));
