@@ -106,7 +106,7 @@ static const struct override_name *find_name(const char *name)
 	return NULL;
 }
 
-static bool patch(void)
+static ARN_COLD bool patch(void)
 {
 	struct libc c = {.base = 0};
 	uintptr_t from, to, page = arn_os_page_bytes();

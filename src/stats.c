@@ -171,7 +171,7 @@ static void stats_of(const struct sums *s, struct amalloc_stats *st)
 	sum_requests(s, &pages, st);
 }
 
-void arn_stats_get(struct amalloc_stats *st)
+ARN_COLD void arn_stats_get(struct amalloc_stats *st)
 {
 	struct sums s;
 
@@ -179,7 +179,7 @@ void arn_stats_get(struct amalloc_stats *st)
 	stats_of(&s, st);
 }
 
-void arn_stats_print(void)
+ARN_COLD void arn_stats_print(void)
 {
 	struct amalloc_stats st;
 	char text[1024]; /* 14 lines of at most 40 characters */
@@ -257,7 +257,7 @@ static struct info_heap info_class(FILE *stream, const struct class_sum *k, unsi
 }
 
 /* glibc's schema: a heap for each size class, and heap 0 for large blocks and free pages. */
-int arn_info(int options, FILE *stream)
+ARN_COLD int arn_info(int options, FILE *stream)
 {
 	struct amalloc_stats st;
 	struct info_heap all = {.current = 0}, pages;
@@ -301,7 +301,7 @@ int arn_info(int options, FILE *stream)
 	return 0;
 }
 
-struct amallinfo arn_mallinfo2(void)
+ARN_COLD struct amallinfo arn_mallinfo2(void)
 {
 	struct amalloc_stats st;
 

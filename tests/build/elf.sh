@@ -91,8 +91,36 @@ tables_are_last()
 		} END { if (tables != 4) print tables + 0 " tables of 4"; exit bad || tables != 4 }'
 }
 
+# src/layout.ld: the kernel maps 64 KiB at the first touch of the file, and what every process runs lies there.
+FIRST_MAPPED=65536
+
+runs_first()
+{
+	local far
+	far=$($NM "$(file "$1")" | awk -v most=$FIRST_MAPPED '
+		function hex(s,   i, n) {
+			for (i = 1; i <= length(s); i++)
+				n = n * 16 + index("0123456789abcdef", substr(s, i, 1)) - 1
+			return n
+		}
+		$3 ~ /^(arn_(policy_read|fork_child|boot|(malloc|free|tcache_refill|thread_heap)_slow)|malloc|free)$/ ||
+		$3 ~ /^arn_(starter_take|starter_give|pages_get|run_slot_get|run_new|heap_take|heap_new|realloc)$/ {
+			found++
+			if (hex($1) >= most)
+				print $3, "0x" $1
+		}
+		END { if (found < 15) print found + 0, "functions found" }')
+	echo "$far"
+	test -z "$far"
+}
+
 for lib in $(libraries); do
 	row "$lib: large tables lie behind the other variables" tables_are_last "$lib"
+	if grep -q '^CORE_LDFLAGS.*/layout\.ld' "$TOP_BUILDDIR/Makefile"; then
+		row "$lib: what every process runs lies in the first 64 KiB" runs_first "$lib"
+	else
+		skip "$lib: what every process runs lies in the first 64 KiB" "the linker takes no src/layout.ld"
+	fi
 	row "$lib: NEEDED is libc alone" needs_libc_only "$lib"
 	row "$lib: soname" has_flag "$lib" "SONAME.*\[$lib\.so\.0\]"
 	row "$lib: TLS of at most $MAX_TLS bytes" tls_is_small "$lib"
