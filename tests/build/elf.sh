@@ -14,7 +14,7 @@ MAX_RELOCATED_PAGES=2
 
 # Each relocation that names a symbol is a look-up through all libraries of the program, in every
 # exec.  These are the names of undefined.allowed that are in use, and one for TLS.
-MAX_LOOKUPS=32
+MAX_LOOKUPS=20
 
 file() { echo "$LIBDIR/$1.so.0"; }
 
