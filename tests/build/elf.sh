@@ -85,7 +85,7 @@ has_nodes()
 # ARN_LAST of compiler.h: what a process touches comes first, and lies on one or two OS pages.
 tables_are_last()
 {
-	$NM -n "$(file "$1")" | awk '$2 ~ /^[bB]$/ {
+	$NM -n "$(file "$1")" | awk '$2 ~ /^[bBdD]$/ {
 			if ($3 ~ /^arn_(meta_boot|heap_table|heap_lost|live_rows)$/) tables++
 			else if (tables) { print $3 " lies behind a table"; bad = 1 }
 		} END { if (tables != 4) print tables + 0 " tables of 4"; exit bad || tables != 4 }'
