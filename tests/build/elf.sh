@@ -114,6 +114,17 @@ runs_first()
 	test -z "$far"
 }
 
+# A function that got another name lies with the rest, and nobody would notice.
+layout_is_fresh()
+{
+	local gone
+	gone=$(grep -oE '\.text\.arn_[a-z_]+' "$TOP_SRCDIR/src/layout.ld" | sed 's/^\.text\.//' | LC_ALL=C sort -u |
+		LC_ALL=C comm -23 - <($NM "$(file libarena-prefixed)" | awk '{ print $3 }' | LC_ALL=C sort -u))
+	echo "no such function: $gone"
+	test -z "$gone"
+}
+
+row "src/layout.ld names functions that exist" layout_is_fresh
 for lib in $(libraries); do
 	row "$lib: large tables lie behind the other variables" tables_are_last "$lib"
 	if grep -q '^CORE_LDFLAGS.*/layout\.ld' "$TOP_BUILDDIR/Makefile"; then
