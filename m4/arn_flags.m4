@@ -31,3 +31,24 @@ AC_DEFUN([ARN_LDFLAGS_IF], [
 		AS_VAR_IF([arn_cache], [yes], [AS_VAR_APPEND([$1], [" arn_flag"])])
 		AS_VAR_POPDEF([arn_cache])])
 	AC_SUBST([$1])])
+
+# ARN_LINKER_SCRIPT_IF(VARIABLE, FILE): append to VARIABLE what adds the linker script FILE, of the
+# source directory, to the linker's own (it has an INSERT command), if a shared library can be linked so.
+AC_DEFUN([ARN_LINKER_SCRIPT_IF], [
+	AS_VAR_PUSHDEF([arn_cache], [arn_cv_script_$2])
+	AC_CACHE_CHECK([whether the linker follows $2], [arn_cache], [
+		arn_save_CFLAGS=$CFLAGS
+		arn_save_LDFLAGS=$LDFLAGS
+		CFLAGS="$CFLAGS -fPIC"
+		LDFLAGS="$LDFLAGS -shared -nostartfiles -Wl,-z,relro -Wl,-z,now -Wl,--fatal-warnings -Wl,-T,$srcdir/$2"
+		AC_LINK_IFELSE([AC_LANG_SOURCE([[
+				#include <stdlib.h>
+				int arn_data = 1, *arn_pointer = &arn_data, arn_bss;
+				int *const arn_constant = &arn_data;
+				int arn_probe(void) { return abs(arn_bss); }]])],
+			[AS_VAR_SET([arn_cache], [yes])], [AS_VAR_SET([arn_cache], [no])])
+		CFLAGS=$arn_save_CFLAGS
+		LDFLAGS=$arn_save_LDFLAGS])
+	AS_VAR_IF([arn_cache], [yes], [AS_VAR_APPEND([$1], [' -Wl,-T,$(top_srcdir)/$2'])])
+	AS_VAR_POPDEF([arn_cache])
+	AC_SUBST([$1])])

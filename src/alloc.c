@@ -481,7 +481,9 @@ static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, 
 	if (live_recording() && wish > size)
 		request_change(q, size);
 	old = valgrind_asked(p, old);
-	memcpy(q, p, old < size ? old : size);
+	/* Not memcpy, since tcache.c needs memmove anyway: each name of libc's is a look-up in
+	 * every exec, and in glibc both are one function. */
+	memmove(q, p, old < size ? old : size);
 	tcache_free(p);
 	return q;
 }
@@ -543,7 +545,7 @@ static void *realloc_small(void *p, uint32_t info, size_t size)
 	q = tcache_malloc(size);
 	if (unlikely(q == NULL))
 		return size <= old ? not_shrunk(p) : NULL;
-	memcpy(q, p, old < size ? old : size);
+	memmove(q, p, old < size ? old : size);
 	if (unlikely(!tcache_push(arn_heap, cls, p)))
 		arn_free_slow(p);
 	return q;

@@ -65,7 +65,7 @@ static void *new_failed(const char *name, size_t size, size_t alignment, const v
 		static const char text[] =
 			"operator new: out of memory, and no C++ runtime to throw";
 
-		arn_warn(text, name, __builtin_strlen(name));
+		arn_warn(text, name, SIZE_MAX);
 		__builtin_trap();
 	}
 	if (alignment > 0 && nothrow != NULL)
@@ -101,8 +101,7 @@ static void *new_failed(const char *name, size_t size, size_t alignment, const v
 		return NULL;
 	if (throw_bad_alloc != NULL)
 		throw_bad_alloc();
-	arn_warn("operator new: out of memory, and no C++ runtime to throw", name,
-		 __builtin_strlen(name));
+	arn_warn("operator new: out of memory, and no C++ runtime to throw", name, SIZE_MAX);
 	__builtin_trap();
 }
 #endif

@@ -19,8 +19,6 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #include "init.h"
 #include "lock.h"
@@ -57,15 +55,23 @@ static size_t count_symbols(const uint32_t *hash)
 	return last + 1;
 }
 
+/* Not strcmp: each name of libc's is a look-up in every exec. */
+static bool same(const char *a, const char *b)
+{
+	for (; *a == *b; a++, b++)
+		if (*a == '\0')
+			return true;
+	return false;
+}
+
 static bool is_libc(const char *path)
 {
 	const char *name = path;
 
-	/* Not strrchr: each name is a look-up in every exec. */
 	for (; *path != '\0'; path++)
 		if (*path == '/')
 			name = path + 1;
-	return strcmp(name, "libc.so.6") == 0;
+	return same(name, "libc.so.6");
 }
 
 static int find_libc(struct dl_phdr_info *info, size_t size, void *arg)
@@ -101,22 +107,25 @@ static int find_libc(struct dl_phdr_info *info, size_t size, void *arg)
 static const struct override_name *find_name(const char *name)
 {
 	for (const struct override_name *n = arn_override_names; n->name != NULL; n++)
-		if (strcmp(n->name, name) == 0)
+		if (same(n->name, name))
 			return n;
 	return NULL;
 }
 
-static bool patch(void)
+static ARN_COLD bool patch(void)
 {
+	int (*iterate)(int (*)(struct dl_phdr_info *, size_t, void *), void *);
 	struct libc c = {.base = 0};
 	uintptr_t from, to, page = arn_os_page_bytes();
 
-	if (dl_iterate_phdr(find_libc, &c) == 0 || c.symbols == NULL || c.strings == NULL ||
-	    c.nsymbols == 0 || c.with_code)
+	iterate = (int (*)(int (*)(struct dl_phdr_info *, size_t, void *), void *))dlsym(
+		RTLD_NEXT, "dl_iterate_phdr");
+	if (iterate == NULL || iterate(find_libc, &c) == 0 || c.symbols == NULL ||
+	    c.strings == NULL || c.nsymbols == 0 || c.with_code)
 		return false;
 	from = (uintptr_t)c.symbols & -page;
 	to = ((uintptr_t)(c.symbols + c.nsymbols) + page - 1) & -page;
-	if (mprotect((void *)from, to - from, PROT_READ | PROT_WRITE) != 0)
+	if (!arn_os_protect((void *)from, to - from, true))
 		return false;
 	for (size_t i = 0; i < c.nsymbols; i++) {
 		const struct override_name *n;
@@ -128,7 +137,7 @@ static bool patch(void)
 		if (n != NULL)
 			c.symbols[i].st_value = (uintptr_t)n->function - c.base;
 	}
-	mprotect((void *)from, to - from, PROT_READ);
+	arn_os_protect((void *)from, to - from, false);
 	return true;
 }
 

@@ -15,17 +15,13 @@ struct line {
 
 static void put(struct line *l, const char *s, size_t n)
 {
-	for (size_t i = 0; i < n && l->n < sizeof l->text - 1; i++)
+	for (size_t i = 0; i < n && s[i] != '\0' && l->n < sizeof l->text - 1; i++)
 		l->text[l->n++] = s[i];
 }
 
 static void put_str(struct line *l, const char *s)
 {
-	size_t n = 0;
-
-	while (s[n] != '\0')
-		n++;
-	put(l, s, n);
+	put(l, s, SIZE_MAX);
 }
 
 static void put_hex(struct line *l, uintptr_t x)

@@ -26,7 +26,7 @@ enum arn_crime {
  * aborts.  Uses a stack buffer and no lock, so that it works wherever it is reached from. */
 void arn_crime(enum arn_crime crime, const void *p) __attribute__((noreturn, cold));
 
-/* One warning line: "libarena: TEXT: "DETAIL"". */
+/* One warning line: "libarena: TEXT: "DETAIL"", of which DETAIL_N bytes at most. */
 void arn_warn(const char *text, const char *detail, size_t detail_n) __attribute__((cold));
 
 #endif

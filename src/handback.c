@@ -4,7 +4,8 @@
  * Layer override; in libarena only.
  *
  * That is libc's, nearly always: glibc exports its functions under names that nobody replaces, and
- * the loader binds them here without a search at run time.  They are weak: another libc has none.
+ * another libc has none.  They are looked up here and not by the loader, which would do it in every
+ * exec.
  * A program that was linked with a library of another malloc gets that one: the next definition of
  * each name after ours.
  */
@@ -17,13 +18,6 @@
 #include "override.h"
 
 #ifdef PIC
-#define LIBC(name) __asm__("__libc_" name) __attribute__((weak))
-extern void *libc_malloc(size_t size) LIBC("malloc");
-extern void *libc_calloc(size_t nmemb, size_t size) LIBC("calloc");
-extern void *libc_memalign(size_t alignment, size_t size) LIBC("memalign");
-extern void *libc_realloc(void *p, size_t size) LIBC("realloc");
-extern void libc_free(void *p) LIBC("free");
-
 void *arn_libc_function(const char *name)
 {
 	return arn_serves() ? NULL : dlsym(RTLD_NEXT, name);
@@ -49,31 +43,30 @@ static size_t usable_size(void *p)
 	return f != NULL ? f(p) : 0;
 }
 
-static const struct foreign_calls libc = {
-	.malloc = libc_malloc,
-	.calloc = libc_calloc,
-	.memalign = libc_memalign,
-	.free = libc_free,
-	.realloc = libc_realloc,
-	.usable_size = usable_size,
-};
-
-static const struct foreign_calls *find(void)
+/* What NAMES are behind us; false: not all of them. */
+static bool look_up(struct foreign_calls *c, const char *const names[5])
 {
-	static struct foreign_calls other = {.usable_size = usable_size};
+	c->malloc = (void *(*)(size_t))dlsym(RTLD_NEXT, names[0]);
+	c->calloc = (void *(*)(size_t, size_t))dlsym(RTLD_NEXT, names[1]);
+	c->memalign = (void *(*)(size_t, size_t))dlsym(RTLD_NEXT, names[2]);
+	c->free = (void (*)(void *))dlsym(RTLD_NEXT, names[3]);
+	c->realloc = (void *(*)(void *, size_t))dlsym(RTLD_NEXT, names[4]);
+	c->usable_size = usable_size;
+	return c->malloc != NULL && c->calloc != NULL && c->memalign != NULL && c->free != NULL &&
+	       c->realloc != NULL;
+}
+
+static ARN_COLD const struct foreign_calls *find(void)
+{
+	static const char *const hidden[] = {"__libc_malloc", "__libc_calloc", "__libc_memalign",
+					     "__libc_free", "__libc_realloc"};
+	static const char *const usual[] = {"malloc", "calloc", "memalign", "free", "realloc"};
+	static struct foreign_calls c;
 	void *next = dlsym(RTLD_NEXT, "malloc");
 
-	if (next == NULL || next == (void *)libc.malloc)
-		return libc.malloc != NULL ? &libc : NULL;
-	other.malloc = (void *(*)(size_t))next;
-	other.calloc = (void *(*)(size_t, size_t))dlsym(RTLD_NEXT, "calloc");
-	other.memalign = (void *(*)(size_t, size_t))dlsym(RTLD_NEXT, "memalign");
-	other.free = (void (*)(void *))dlsym(RTLD_NEXT, "free");
-	other.realloc = (void *(*)(void *, size_t))dlsym(RTLD_NEXT, "realloc");
-	return other.calloc != NULL && other.memalign != NULL && other.free != NULL &&
-			       other.realloc != NULL
-		       ? &other
-		       : NULL;
+	if (look_up(&c, hidden) && (next == NULL || next == (void *)c.malloc))
+		return &c;
+	return next != NULL && look_up(&c, usual) ? &c : NULL;
 }
 
 bool arn_foreign_replaced(const struct foreign_calls **out)

@@ -45,6 +45,9 @@ LIBRARY_VERSION = -version-info 0:0:0
 # our fork handler: three page faults in each process, for a library that is never unloaded.
 NO_START_FILES = -XCClinker -nostartfiles
 
+# In which order the linker puts what it is given; configure has tried whether it does.
+LAYOUT = $(srcdir)/src/layout.ld
+
 # Each library lists the core anew: from a convenience library libtool would put
 # position-independent objects into the .a files, and cxx.c differs there.
 lib_LTLIBRARIES += libarena-prefixed.la
@@ -52,7 +55,7 @@ libarena_prefixed_la_SOURCES = $(CORE_FILES) $(HEADER_FILES)
 libarena_prefixed_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) $(CONF_CFLAGS)
 libarena_prefixed_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) $(NO_START_FILES) \
 	-Wl,--version-script=$(srcdir)/src/prefixed.map
-EXTRA_libarena_prefixed_la_DEPENDENCIES = $(srcdir)/src/prefixed.map
+EXTRA_libarena_prefixed_la_DEPENDENCIES = $(srcdir)/src/prefixed.map $(LAYOUT)
 
 if OVERRIDE
 # -fexceptions: operator new lets the exception of the program's own operator new pass.
@@ -61,7 +64,7 @@ libarena_la_SOURCES = $(OVERRIDE_FILES) $(CORE_FILES) $(HEADER_FILES)
 libarena_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) $(CONF_CFLAGS) -fexceptions
 libarena_la_LDFLAGS = $(LIBRARY_VERSION) -no-undefined $(CORE_LDFLAGS) $(NO_START_FILES) \
 	-Wl,--version-script=$(srcdir)/src/arena.map
-EXTRA_libarena_la_DEPENDENCIES = $(srcdir)/src/arena.map
+EXTRA_libarena_la_DEPENDENCIES = $(srcdir)/src/arena.map $(LAYOUT)
 endif
 
 # The core with all its names visible, for the unit tests.
@@ -69,4 +72,4 @@ check_LTLIBRARIES += libcore.la
 libcore_la_SOURCES = $(CORE_FILES) $(HEADER_FILES)
 libcore_la_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) $(CONF_CFLAGS)
 
-EXTRA_DIST += src/arena.map src/prefixed.map src/LAYERS src/README.md
+EXTRA_DIST += src/arena.map src/prefixed.map $(LAYOUT) src/LAYERS src/README.md

@@ -43,7 +43,7 @@ static bool is_word(const char *s, size_t n, const char *word)
 	return k == n && word[k] == '\0';
 }
 
-int arn_options_find(const char *name, size_t n)
+ARN_COLD int arn_options_find(const char *name, size_t n)
 {
 	for (int i = 0; i < OPTION_COUNT; i++)
 		if (is_word(name, n, rows[i].name))
@@ -66,7 +66,7 @@ static bool number(const char *s, size_t n, uint64_t *out)
 	return true;
 }
 
-bool arn_options_value(int id, const char *text, size_t n, size_t *value)
+ARN_COLD bool arn_options_value(int id, const char *text, size_t n, size_t *value)
 {
 	const struct row *r = &rows[id];
 	uint64_t x;
@@ -83,7 +83,7 @@ bool arn_options_value(int id, const char *text, size_t n, size_t *value)
 	return true;
 }
 
-void arn_options_set(int id, size_t value, const struct option_source *from)
+ARN_COLD void arn_options_set(int id, size_t value, const struct option_source *from)
 {
 	((size_t *)&arn_options)[id] = value;
 	arn_option_sources[id] = *from;
@@ -105,7 +105,7 @@ static bool parse_row(const char *s, size_t n)
 	return true;
 }
 
-void arn_options_parse(const char *text)
+ARN_COLD void arn_options_parse(const char *text)
 {
 	while (*text != '\0') {
 		size_t n = text_len(text, ',', ',');

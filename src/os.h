@@ -68,6 +68,9 @@ void arn_os_offer(void *p, size_t n);
 /* The range reads as zero in every forked child.  False: the kernel does not do that. */
 bool arn_os_wipe_on_fork(void *p, size_t n);
 
+/* Makes the range, which holds no code, writable, or read-only again. */
+bool arn_os_protect(void *p, size_t n, bool writable);
+
 /* Asks for huge pages in the range, or for none even where the system gives them unasked; best
  * effort. */
 void arn_os_want_huge(void *p, size_t n);

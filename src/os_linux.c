@@ -296,6 +296,13 @@ bool arn_os_wipe_on_fork(void *p, size_t n)
 	return advise(p, n, MADV_WIPEONFORK, &wipe_refused);
 }
 
+bool arn_os_protect(void *p, size_t n, bool writable)
+{
+	int prot = PROT_READ | (writable ? PROT_WRITE : 0);
+
+	return !is_error(sys6(SYS_mprotect, (long)p, (long)n, prot, 0, 0, 0));
+}
+
 void arn_os_want_huge(void *p, size_t n)
 {
 	(void)advise(p, n, MADV_HUGEPAGE, &huge_refused);

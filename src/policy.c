@@ -561,7 +561,7 @@ static void list_names(struct file *f, int fd, struct names *names)
 	}
 }
 
-static ARN_SLOW void read_directory(struct facts *facts)
+static ARN_COLD void read_directory(struct facts *facts)
 {
 	struct file f = {.facts = facts, .source = {.origin = ORIGIN_CONF}};
 	struct names names;
@@ -586,7 +586,7 @@ static ARN_SLOW void read_directory(struct facts *facts)
 
 /* ---- all ------------------------------------------------------------------------------------ */
 
-static ARN_SLOW void read_all(int fd)
+static ARN_COLD void read_all(int fd)
 {
 	struct facts facts;
 	struct file f = {.facts = &facts, .source = {.origin = ORIGIN_CONF}};

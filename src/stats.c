@@ -171,7 +171,7 @@ static void stats_of(const struct sums *s, struct amalloc_stats *st)
 	sum_requests(s, &pages, st);
 }
 
-void arn_stats_get(struct amalloc_stats *st)
+ARN_COLD void arn_stats_get(struct amalloc_stats *st)
 {
 	struct sums s;
 
@@ -179,36 +179,66 @@ void arn_stats_get(struct amalloc_stats *st)
 	stats_of(&s, st);
 }
 
-void arn_stats_print(void)
+/* Without printf: each function of libc that is named here is looked up in every exec. */
+struct report {
+	char text[1024]; /* 14 lines of at most 40 characters, or a heap's 10 of at most 100 */
+	size_t n;
+};
+
+static void put_char(struct report *r, char c)
+{
+	if (r->n < sizeof r->text)
+		r->text[r->n++] = c;
+}
+
+/* TEXT, with the next of the NUMBERS for each "%", of WIDTH characters at least. */
+static void put(struct report *r, int width, const char *text, const size_t *numbers)
+{
+	for (; *text != '\0'; text++) {
+		char digits[20]; /* 2^64 has so many */
+		int n = 0;
+
+		if (*text != '%') {
+			put_char(r, *text);
+			continue;
+		}
+		for (size_t x = *numbers++; x > 0 || n == 0; x /= 10)
+			digits[n++] = (char)('0' + x % 10);
+		for (int i = n; i < width; i++)
+			put_char(r, ' ');
+		while (n > 0)
+			put_char(r, digits[--n]);
+	}
+}
+
+ARN_COLD void arn_stats_print(void)
 {
 	struct amalloc_stats st;
-	char text[1024]; /* 14 lines of at most 40 characters */
-	int n;
+	struct report r = {.n = 0};
 
 	arn_stats_get(&st);
+	put(&r, 10,
+	    "Arena 0:\n"
+	    "system bytes     = %\n"
+	    "in use bytes     = %\n"
+	    "Total (incl. mmap):\n"
+	    "system bytes     = %\n"
+	    "in use bytes     = %\n"
+	    "cached bytes     = %\n"
+	    "dirty bytes      = %\n"
+	    "metadata bytes   = %\n"
+	    "max active bytes = %\n"
+	    "max live bytes   = %\n"
+	    "recorded bytes   = %\n"
+	    "internal bytes   = %\n"
+	    "thread heaps     = %\n"
+	    "max mmap bytes   = %\n", /* glibc's last line: readers wait for it */
+	    (const size_t[]){st.active + st.dirty - st.huge, st.live - st.huge,
+			     st.active + st.dirty, st.live, st.cached, st.dirty, st.metadata,
+			     st.peak_active, st.peak_live, st.recorded, st.internal, st.heaps,
+			     st.peak_mapped});
 	/* One write(2), not stdio: glibc's malloc_stats is no cancellation point. */
-	n = snprintf(text, sizeof text,
-		     "Arena 0:\n"
-		     "system bytes     = %10zu\n"
-		     "in use bytes     = %10zu\n"
-		     "Total (incl. mmap):\n"
-		     "system bytes     = %10zu\n"
-		     "in use bytes     = %10zu\n"
-		     "cached bytes     = %10zu\n"
-		     "dirty bytes      = %10zu\n"
-		     "metadata bytes   = %10zu\n"
-		     "max active bytes = %10zu\n"
-		     "max live bytes   = %10zu\n"
-		     "recorded bytes   = %10zu\n"
-		     "internal bytes   = %10zu\n"
-		     "thread heaps     = %10zu\n"
-		     "max mmap bytes   = %10zu\n", /* glibc's last line: readers wait for it */
-		     (size_t)(st.active + st.dirty - st.huge), (size_t)(st.live - st.huge),
-		     (size_t)(st.active + st.dirty), (size_t)st.live, (size_t)st.cached,
-		     (size_t)st.dirty, (size_t)st.metadata, (size_t)st.peak_active,
-		     (size_t)st.peak_live, (size_t)st.recorded, (size_t)st.internal,
-		     (size_t)st.heaps, (size_t)st.peak_mapped);
-	arn_os_write_err(text, (size_t)n);
+	arn_os_write_err(r.text, r.n);
 }
 
 /* One <heap> of malloc_info(3): of CURRENT bytes FAST and REST are free, in so many pieces. */
@@ -216,26 +246,32 @@ struct info_heap {
 	size_t nfast, fast, nrest, rest, current;
 };
 
-static void info_totals(FILE *stream, const struct info_heap *h)
+static void info_totals(struct report *r, const struct info_heap *h)
 {
-	fprintf(stream,
-		"<total type=\"fast\" count=\"%zu\" size=\"%zu\"/>\n"
-		"<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n",
-		h->nfast, h->fast, h->nrest, h->rest);
+	put(r, 0,
+	    "<total type=\"fast\" count=\"%\" size=\"%\"/>\n"
+	    "<total type=\"rest\" count=\"%\" size=\"%\"/>\n",
+	    (const size_t[]){h->nfast, h->fast, h->nrest, h->rest});
 }
 
-static void info_system(FILE *stream, size_t current, size_t max, size_t mapped)
+static void info_system(struct report *r, size_t current, size_t max, size_t mapped)
 {
-	fprintf(stream,
-		"<system type=\"current\" size=\"%zu\"/>\n"
-		"<system type=\"max\" size=\"%zu\"/>\n"
-		"<aspace type=\"total\" size=\"%zu\"/>\n"
-		"<aspace type=\"mprotect\" size=\"%zu\"/>\n",
-		current, max, mapped, mapped);
+	put(r, 0,
+	    "<system type=\"current\" size=\"%\"/>\n"
+	    "<system type=\"max\" size=\"%\"/>\n"
+	    "<aspace type=\"total\" size=\"%\"/>\n"
+	    "<aspace type=\"mprotect\" size=\"%\"/>\n",
+	    (const size_t[]){current, max, mapped, mapped});
+}
+
+static void info_write(FILE *stream, struct report *r)
+{
+	fwrite(r->text, 1, r->n, stream);
+	r->n = 0;
 }
 
 /* A size class as a heap of its own: what is neither fast nor rest of it is live. */
-static struct info_heap info_class(FILE *stream, const struct class_sum *k, unsigned c)
+static struct info_heap info_class(struct report *r, const struct class_sum *k, unsigned c)
 {
 	const size_t size = arn_class[c].size;
 	struct info_heap h = {
@@ -246,21 +282,23 @@ static struct info_heap info_class(FILE *stream, const struct class_sum *k, unsi
 		.current = (k->out + k->nfree) * size,
 	};
 
-	fprintf(stream,
-		"<heap nr=\"%u\">\n<sizes>\n"
-		"  <size from=\"%u\" to=\"%zu\" total=\"%zu\" count=\"%zu\"/>\n</sizes>\n",
-		c, arn_class[c - 1].size + 1, size, h.fast + h.rest, h.nfast + h.nrest);
-	info_totals(stream, &h);
-	info_system(stream, h.current, h.current, h.current);
-	fprintf(stream, "</heap>\n");
+	put(r, 0,
+	    "<heap nr=\"%\">\n<sizes>\n"
+	    "  <size from=\"%\" to=\"%\" total=\"%\" count=\"%\"/>\n</sizes>\n",
+	    (const size_t[]){c, arn_class[c - 1].size + 1, size, h.fast + h.rest,
+			     h.nfast + h.nrest});
+	info_totals(r, &h);
+	info_system(r, h.current, h.current, h.current);
+	put(r, 0, "</heap>\n", NULL);
 	return h;
 }
 
 /* glibc's schema: a heap for each size class, and heap 0 for large blocks and free pages. */
-int arn_info(int options, FILE *stream)
+ARN_COLD int arn_info(int options, FILE *stream)
 {
 	struct amalloc_stats st;
 	struct info_heap all = {.current = 0}, pages;
+	struct report r = {.n = 0};
 	struct sums s;
 
 	if (options != 0) {
@@ -269,13 +307,14 @@ int arn_info(int options, FILE *stream)
 	}
 	sum_all(&s, true);
 	stats_of(&s, &st);
-	fprintf(stream, "<malloc version=\"1\">\n");
+	put(&r, 0, "<malloc version=\"1\">\n", NULL);
 	for (unsigned c = 1; c < NCLASSES; c++) {
 		struct info_heap h;
 
 		if (s.cls[c].out + s.cls[c].nfree == 0)
 			continue;
-		h = info_class(stream, &s.cls[c], c);
+		h = info_class(&r, &s.cls[c], c);
+		info_write(stream, &r);
 		all.nfast += h.nfast;
 		all.fast += h.fast;
 		all.nrest += h.nrest;
@@ -287,21 +326,23 @@ int arn_info(int options, FILE *stream)
 	pages.nrest = st.chunks;
 	pages.current = at_least_0(st.active + st.dirty - st.huge, all.current);
 	pages.rest = at_least_0(pages.current, st.large);
-	fprintf(stream, "<heap nr=\"0\">\n<sizes>\n</sizes>\n");
-	info_totals(stream, &pages);
-	info_system(stream, pages.current, pages.current, st.mapped);
-	fprintf(stream, "</heap>\n");
+	put(&r, 0, "<heap nr=\"0\">\n<sizes>\n</sizes>\n", NULL);
+	info_totals(&r, &pages);
+	info_system(&r, pages.current, pages.current, st.mapped);
+	put(&r, 0, "</heap>\n", NULL);
+	info_write(stream, &r);
 	all.nrest += pages.nrest;
 	all.rest += pages.rest;
-	info_totals(stream, &all);
-	fprintf(stream, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n",
-		RELAXED_GET(arn_pages.nhuge), (size_t)st.huge);
-	info_system(stream, all.current + pages.current, st.peak_active, st.mapped);
-	fprintf(stream, "</malloc>\n");
+	info_totals(&r, &all);
+	put(&r, 0, "<total type=\"mmap\" count=\"%\" size=\"%\"/>\n",
+	    (const size_t[]){RELAXED_GET(arn_pages.nhuge), st.huge});
+	info_system(&r, all.current + pages.current, st.peak_active, st.mapped);
+	put(&r, 0, "</malloc>\n", NULL);
+	info_write(stream, &r);
 	return 0;
 }
 
-struct amallinfo arn_mallinfo2(void)
+ARN_COLD struct amallinfo arn_mallinfo2(void)
 {
 	struct amalloc_stats st;
 

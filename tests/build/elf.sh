@@ -14,7 +14,7 @@ MAX_RELOCATED_PAGES=2
 
 # Each relocation that names a symbol is a look-up through all libraries of the program, in every
 # exec.  These are the names of undefined.allowed that are in use, and one for TLS.
-MAX_LOOKUPS=32
+MAX_LOOKUPS=20
 
 file() { echo "$LIBDIR/$1.so.0"; }
 
@@ -85,14 +85,53 @@ has_nodes()
 # ARN_LAST of compiler.h: what a process touches comes first, and lies on one or two OS pages.
 tables_are_last()
 {
-	$NM -n "$(file "$1")" | awk '$2 ~ /^[bB]$/ {
+	$NM -n "$(file "$1")" | awk '$2 ~ /^[bBdD]$/ {
 			if ($3 ~ /^arn_(meta_boot|heap_table|heap_lost|live_rows)$/) tables++
 			else if (tables) { print $3 " lies behind a table"; bad = 1 }
 		} END { if (tables != 4) print tables + 0 " tables of 4"; exit bad || tables != 4 }'
 }
 
+# src/layout.ld: the kernel maps 64 KiB at the first touch of the file, and what every process runs lies there.
+FIRST_MAPPED=65536
+
+runs_first()
+{
+	local far
+	far=$($NM "$(file "$1")" | awk -v most=$FIRST_MAPPED '
+		function hex(s,   i, n) {
+			for (i = 1; i <= length(s); i++)
+				n = n * 16 + index("0123456789abcdef", substr(s, i, 1)) - 1
+			return n
+		}
+		$3 ~ /^(arn_(policy_read|fork_child|boot|(malloc|free|tcache_refill|thread_heap)_slow)|malloc|free)$/ ||
+		$3 ~ /^arn_(starter_take|starter_give|pages_get|run_slot_get|run_new|heap_take|heap_new|realloc)$/ {
+			found++
+			if (hex($1) >= most)
+				print $3, "0x" $1
+		}
+		END { if (found < 15) print found + 0, "functions found" }')
+	echo "$far"
+	test -z "$far"
+}
+
+# A function that got another name lies with the rest, and nobody would notice.
+layout_is_fresh()
+{
+	local gone
+	gone=$(grep -oE '\.text\.arn_[a-z_]+' "$TOP_SRCDIR/src/layout.ld" | sed 's/^\.text\.//' | LC_ALL=C sort -u |
+		LC_ALL=C comm -23 - <($NM "$(file libarena-prefixed)" | awk '{ print $3 }' | LC_ALL=C sort -u))
+	echo "no such function: $gone"
+	test -z "$gone"
+}
+
+row "src/layout.ld names functions that exist" layout_is_fresh
 for lib in $(libraries); do
 	row "$lib: large tables lie behind the other variables" tables_are_last "$lib"
+	if grep -q '^CORE_LDFLAGS.*/layout\.ld' "$TOP_BUILDDIR/Makefile"; then
+		row "$lib: what every process runs lies in the first 64 KiB" runs_first "$lib"
+	else
+		skip "$lib: what every process runs lies in the first 64 KiB" "the linker takes no src/layout.ld"
+	fi
 	row "$lib: NEEDED is libc alone" needs_libc_only "$lib"
 	row "$lib: soname" has_flag "$lib" "SONAME.*\[$lib\.so\.0\]"
 	row "$lib: TLS of at most $MAX_TLS bytes" tls_is_small "$lib"
