@@ -205,6 +205,29 @@ START_TEST(pagemap_grows)
 }
 END_TEST
 
+/* A process that needs the first chunk alone has no mapping for the page map. */
+START_TEST(pagemap_begins_in_bss)
+{
+	struct run *r[8];
+	page_info *first;
+
+	boot();
+	first = pagemap_now();
+	r[0] = span_get(FIRST_CHUNK_PAGES, 1);
+	require_entries(r[0]);
+	ck_assert_uint_eq(arn_pagemap_mapped(), 0);
+	ck_assert(!pagemap_covers(first, pagemap_offset(first, (char *)r[0]->base - QUANTUM)));
+	for (int i = 1; i < 8; i++)
+		r[i] = span_get(FIRST_CHUNK_PAGES, 1);
+	ck_assert_uint_ge(arn_pagemap_mapped(), WINDOW_MAPPED / PAGE_BYTES * sizeof(page_info));
+	for (int i = 0; i < 8; i++)
+		require_entries(r[i]);
+	/* Who had the old one in hand. */
+	ck_assert_uint_eq(pagemap_info(first, (void *)r[0]->base), INFO_LARGE);
+	ck_assert(!pagemap_covers(first, pagemap_offset(first, (void *)r[1]->base)));
+}
+END_TEST
+
 START_TEST(pagemap_entries_of_a_run)
 {
 	struct run *r;
@@ -744,6 +767,7 @@ int main(void)
 	unit_add(s, "pagemap", pagemap_before_boot);
 	unit_add(s, "pagemap", pagemap_foreign);
 	unit_add(s, "pagemap", pagemap_grows);
+	unit_add(s, "pagemap", pagemap_begins_in_bss);
 	unit_add(s, "pagemap", pagemap_entries_of_a_run);
 	unit_add(s, "pages", pages_chunks_go_back);
 	unit_add(s, "pages", pages_purge_is_real);
