@@ -45,6 +45,8 @@ static bool new_block(size_t need)
 		if (p == NULL)
 			return false;
 	}
+	/* As the first chunk: a stack may lie below. */
+	arn_os_want_no_huge(p, n);
 	RELAXED_SET(arn_meta_mapped, arn_meta_mapped + n);
 	*(struct meta_block *)(void *)p = (struct meta_block){arn_meta_blocks, n};
 	atomic_signal_fence(memory_order_seq_cst);

@@ -311,6 +311,9 @@ bool arn_pages_boot(void)
 
 	if (mem == NULL)
 		return false;
+	/* Kernels before 6.7 join it to the stack of a thread that lies below, and give the end of
+	 * that a huge page: 2 MiB for the 8 KiB that the thread uses. */
+	arn_os_want_no_huge(mem, bytes + PAGE_BYTES);
 	base = bits_round_up((uintptr_t)mem, PAGE_BYTES);
 	return arn_pagemap_init(base + bytes, FIRST_CHUNK_PAGES) &&
 	       chunk_add(base, FIRST_CHUNK_PAGES) != NULL;
