@@ -14,8 +14,9 @@
 #include "tuning.h"
 #include "valgrind.h"
 
-/* The first slots lie in .bss beside the globals: /bin/true needs one OS page less. */
-#define BOOT_BYTES (16 * KIB)
+/* The first slots lie in .bss beside the globals, all kinds in a row: after that each length of run
+ * slots begins an OS page of its own, which took 16 KiB of an sshd that has 23 of metadata. */
+#define BOOT_BYTES (64 * KIB)
 /* Blocks grow with the metadata, an eighth of it at a time between these bounds. */
 #define BLOCK_MIN (64 * KIB)
 #define BLOCK_MAX (4 * MIB)
@@ -44,6 +45,8 @@ static bool new_block(size_t need)
 		if (p == NULL)
 			return false;
 	}
+	/* As the first chunk: a stack may lie below. */
+	arn_os_want_no_huge(p, n);
 	RELAXED_SET(arn_meta_mapped, arn_meta_mapped + n);
 	*(struct meta_block *)(void *)p = (struct meta_block){arn_meta_blocks, n};
 	atomic_signal_fence(memory_order_seq_cst);

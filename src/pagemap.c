@@ -4,6 +4,7 @@
  */
 #include "pagemap.h"
 
+#include "meta.h"
 #include "os.h"
 #include "pages.h"
 
@@ -15,23 +16,21 @@ static size_t mapped;
 /* Where a window ends at the highest; its end must be a number. */
 #define LAST_PAGE bits_round_down(~(uintptr_t)0, PAGE_BYTES)
 
-size_t arn_pagemap_bytes(size_t npages)
+/* A window of NPAGES pages that end at END takes so much. */
+static size_t window_bytes(size_t npages)
 {
-	return bits_round_up(npages * sizeof(struct run *) + WINDOW_LEAD + sizeof(struct pagemap) +
-				     npages * sizeof(uint32_t),
-			     arn_os_page_bytes());
+	return npages * sizeof(struct run *) + sizeof(struct pagemap) + npages * sizeof(uint32_t);
 }
 
-static page_info *build(void *mem, uintptr_t end, size_t npages)
+/* In zeroed memory at AT. */
+static page_info *build(void *at, uintptr_t end, size_t npages)
 {
-	struct pagemap *h;
+	struct pagemap *h = (struct pagemap *)((char *)at + npages * sizeof(struct run *));
 
-	h = (struct pagemap *)((char *)mem + npages * sizeof(struct run *) + WINDOW_LEAD);
 	h->top = end - QUANTUM;
 	h->span16 = npages << (PAGE_SHIFT - QUANTUM_SHIFT);
 	h->npages = npages;
 	h->older = pagemap_now();
-	RELAXED_SET(mapped, mapped + arn_pagemap_bytes(npages));
 	return (page_info *)(h + 1);
 }
 
@@ -41,14 +40,15 @@ static void publish(page_info *m)
 	atomic_store_explicit(&arn_pagemap, m, memory_order_release);
 }
 
-void arn_pagemap_init(void *mem, uintptr_t end, size_t npages)
+bool arn_pagemap_init(uintptr_t end, size_t npages)
 {
-	page_info *m = build(mem, end, npages);
+	size_t lines = (window_bytes(npages) + ARN_CACHE_LINE - 1) / ARN_CACHE_LINE;
+	void *at = arn_meta_get(META_WINDOW, lines);
 
-	/* The window begins at address 0 at the lowest: on 32 bits a process may lie that low. */
-	if (end < npages << PAGE_SHIFT)
-		pagemap_header(m)->span16 = end >> QUANTUM_SHIFT;
-	publish(m);
+	if (at == NULL)
+		return false;
+	publish(build(at, end, npages));
+	return true;
 }
 
 static void copy_entries(page_info *to, page_info *from, uintptr_t base, size_t n)
@@ -75,22 +75,25 @@ bool arn_pagemap_cover(const void *p, size_t n)
 	uintptr_t begin = end - pagemap_header(old)->span16 * QUANTUM;
 	uintptr_t from = bits_round_down((uintptr_t)p, PAGE_BYTES);
 	uintptr_t to = bits_round_up((uintptr_t)p + n, PAGE_BYTES);
-	size_t want;
-	void *mem;
+	bool first = pagemap_header(old)->mem == NULL;
+	size_t want, bytes;
+	char *mem;
 
 	if (to < from) /* in the last page of the address space (32 bits): it has no entry */
 		return false;
 	if (from >= begin && to <= end)
 		return true;
-	/* Twice the old window, in the direction in which it was left, if that is enough.  All
-	 * these are multiples of our page.  On 32 bits twice may be more than there is: then all.
-	 */
-	want = (end - begin) * 2;
+	/* Twice the old window, in the direction in which it was left, if that is enough; after the
+	 * first one, downwards, where the kernel goes on.  All these are multiples of our page.  On
+	 * 32 bits twice may be more than there is: then all. */
+	want = first ? WINDOW_MAPPED : (end - begin) * 2;
 	if (want < end - begin)
 		want = LAST_PAGE;
-	if (from < begin) {
+	if (from < begin || first) {
 		if (to < end)
 			to = end;
+		if (from > begin)
+			from = begin;
 		if (to - from < want)
 			from = to > want ? to - want : 0;
 	} else {
@@ -98,10 +101,15 @@ bool arn_pagemap_cover(const void *p, size_t n)
 		if (to - from < want)
 			to = LAST_PAGE - from > want ? from + want : LAST_PAGE;
 	}
-	mem = arn_os_map_sparse(arn_pagemap_bytes((to - from) >> PAGE_SHIFT));
+	bytes = bits_round_up(WINDOW_LEAD + window_bytes((to - from) >> PAGE_SHIFT),
+			      arn_os_page_bytes());
+	mem = arn_os_map_sparse(bytes);
 	if (mem == NULL)
 		return false;
-	m = build(mem, to, (to - from) >> PAGE_SHIFT);
+	m = build(mem + WINDOW_LEAD, to, (to - from) >> PAGE_SHIFT);
+	pagemap_header(m)->mem = mem;
+	pagemap_header(m)->bytes = bytes;
+	RELAXED_SET(mapped, mapped + bytes);
 	for (struct chunk *c = arn_chunks; c != NULL; c = c->all_next)
 		copy_entries(m, old, c->base, c->npages * PAGE_BYTES);
 	for (struct run *r = arn_huge_live; r != NULL; r = r->next)

@@ -5,7 +5,8 @@
  * One window of the address space holds everything of ours; for each 16 KiB page of it there is a
  * 32-bit info and a pointer to the run.  Indices count down from the top of the window, since the
  * kernel hands out addresses downwards: the first chunk's entries share one OS page with the
- * header.
+ * header.  The first window covers the first chunk alone and lies beside the other metadata: a
+ * process that needs no more memory than that touches no page for it.
  *
  *      run pointers                 header          infos
  *    ...| runs[1] | runs[0] | top, span16, ... | info[0] | info[1] |...
@@ -36,9 +37,9 @@
 #define INFO_INNER 254u /* another page of a large block */
 #define INFO_HUGE  255u /* first page of a huge block */
 
-/* What lies unused before the run pointers of a window: so much that the header of the first one
+/* What lies unused before the run pointers of a window that is a mapping: so much that its header
  * has half an OS page below it, for run pointers, and the rest of it above, for infos, and the
- * first chunk touches one OS page. */
+ * highest chunks touch one OS page. */
 #define WINDOW_LEAD (2 * KIB)
 
 typedef _Atomic uint32_t page_info;
@@ -50,7 +51,9 @@ struct pagemap {
 	uintptr_t span16; /* bytes of the window / 16 */
 	size_t npages;
 	page_info *older; /* the window before; still mapped */
-	char pad[64 - 4 * sizeof(uintptr_t)];
+	void *mem;        /* its mapping, and the bytes of that; the first window has none */
+	size_t bytes;
+	char pad[64 - 6 * sizeof(uintptr_t)];
 };
 _Static_assert(sizeof(struct pagemap) == 64, "one line");
 
@@ -117,14 +120,14 @@ static inline struct run *pagemap_run(const void *p)
 	return atomic_load_explicit(pagemap_run_slot(pagemap_now(), p), memory_order_relaxed);
 }
 
+/* Before the first mapping is used: the window of its NPAGES pages that end at END.  False: out of
+ * memory. */
+bool arn_pagemap_init(uintptr_t end, size_t npages);
 /* With pages_lock held.  Makes the window cover [p, p + n); false: out of memory. */
 bool arn_pagemap_cover(const void *p, size_t n);
 /* Sets the entries of the NPAGES pages from p on; p + npages lies in the window. */
 void arn_pagemap_set(const void *p, size_t npages, uint32_t first, uint32_t rest, struct run *r);
-/* Builds the first window below END inside memory that the caller has mapped: arn_pagemap_bytes()
- * zero bytes at MEM. */
-size_t arn_pagemap_bytes(size_t npages);
-void arn_pagemap_init(void *mem, uintptr_t end, size_t npages);
+/* Bytes of the mappings of all windows. */
 size_t arn_pagemap_mapped(void);
 
 #endif

@@ -21,7 +21,10 @@ struct pages_state arn_pages;
 #define BUCKET_WORDS (CHUNK_PAGES / WORD_BITS + 1)
 
 struct chunk *arn_chunks;
-static struct chunk *buckets[CHUNK_PAGES + 1];
+/* By length: short ones for all, and what the first chunk with a longer row brings. */
+#define SHORT_ROW (2 * FIRST_CHUNK_PAGES)
+static struct chunk *short_buckets[SHORT_ROW + 1];
+static struct chunk **long_buckets;
 static uint64_t bucket_map[BUCKET_WORDS];
 static struct chunk *lru_head, *lru_tail;
 static size_t empty_chunks;
@@ -43,25 +46,34 @@ _Atomic size_t arn_pages_heaps;
 
 /* ---- lists ------------------------------------------------------------------------------- */
 
+static struct chunk **bucket(unsigned row)
+{
+	return row <= SHORT_ROW ? &short_buckets[row] : &long_buckets[row - SHORT_ROW - 1];
+}
+
 static void bucket_remove(struct chunk *c)
 {
+	struct chunk **b = bucket(c->largest);
+
 	if (c->bucket_prev != NULL)
 		c->bucket_prev->bucket_next = c->bucket_next;
 	else
-		buckets[c->largest] = c->bucket_next;
+		*b = c->bucket_next;
 	if (c->bucket_next != NULL)
 		c->bucket_next->bucket_prev = c->bucket_prev;
-	if (buckets[c->largest] == NULL)
+	if (*b == NULL)
 		bitmap_fill(bucket_map, c->largest, 1, false);
 }
 
 static void bucket_insert(struct chunk *c)
 {
+	struct chunk **b = bucket(c->largest);
+
 	c->bucket_prev = NULL;
-	c->bucket_next = buckets[c->largest];
+	c->bucket_next = *b;
 	if (c->bucket_next != NULL)
 		c->bucket_next->bucket_prev = c;
-	buckets[c->largest] = c;
+	*b = c;
 	bitmap_fill(bucket_map, c->largest, 1, true);
 }
 
@@ -198,6 +210,12 @@ static struct chunk *chunk_add(uintptr_t base, unsigned npages)
 {
 	struct chunk *c;
 
+	if (npages > SHORT_ROW && long_buckets == NULL)
+		long_buckets =
+			arn_meta_get(META_BUCKETS, (CHUNK_PAGES - SHORT_ROW) *
+							   sizeof *long_buckets / ARN_CACHE_LINE);
+	if (npages > SHORT_ROW && long_buckets == NULL)
+		return NULL;
 	for (c = arn_chunks; c != NULL && c->npages != 0; c = c->all_next)
 		;
 	if (c == NULL) {
@@ -287,19 +305,18 @@ static struct chunk *chunk_map(unsigned npages, unsigned align_pages)
 
 bool arn_pages_boot(void)
 {
-	size_t npages = WINDOW_FIRST >> PAGE_SHIFT;
-	size_t map_bytes = arn_pagemap_bytes(npages);
-	size_t chunk_bytes = (size_t)FIRST_CHUNK_PAGES << PAGE_SHIFT;
-	char *mem = arn_os_map(NULL, map_bytes + chunk_bytes + PAGE_BYTES);
+	size_t bytes = (size_t)FIRST_CHUNK_PAGES << PAGE_SHIFT;
+	char *mem = arn_os_map(NULL, bytes + PAGE_BYTES);
 	uintptr_t base;
 
 	if (mem == NULL)
 		return false;
-	base = bits_round_up((uintptr_t)mem + map_bytes, PAGE_BYTES);
-	/* Room above for what is mapped into holes between libraries; the rest below, where the
-	 * kernel goes on. */
-	arn_pagemap_init(mem, base + chunk_bytes, npages);
-	return chunk_add(base, FIRST_CHUNK_PAGES) != NULL;
+	/* Kernels before 6.7 join it to the stack of a thread that lies below, and give the end of
+	 * that a huge page: 2 MiB for the 8 KiB that the thread uses. */
+	arn_os_want_no_huge(mem, bytes + PAGE_BYTES);
+	base = bits_round_up((uintptr_t)mem, PAGE_BYTES);
+	return arn_pagemap_init(base + bytes, FIRST_CHUNK_PAGES) &&
+	       chunk_add(base, FIRST_CHUNK_PAGES) != NULL;
 }
 
 /* Our page may be smaller than the OS page: cuts the row of N pages from *AT on to whole OS pages;
@@ -487,9 +504,10 @@ static struct chunk *find_chunk(unsigned n, unsigned align, int *at)
 		from = CHUNK_PAGES;
 	from = bitmap_next(bucket_map, from, CHUNK_PAGES + 1, true);
 	if (from <= CHUNK_PAGES) {
-		*at = find_row(buckets[from], n, align);
+		c = *bucket(from);
+		*at = find_row(c, n, align);
 		if (*at >= 0)
-			return buckets[from];
+			return c;
 	}
 	c = chunk_map(n, align);
 	if (c != NULL)
@@ -649,8 +667,8 @@ void arn_pages_fork_child(void)
 	arn_huge_fork_child();
 	lru_head = lru_tail = NULL;
 	empty_chunks = 0;
-	for (unsigned i = 0; i <= CHUNK_PAGES; i++)
-		buckets[i] = NULL;
+	for (unsigned i = 0; i <= (long_buckets == NULL ? SHORT_ROW : CHUNK_PAGES); i++)
+		*bucket(i) = NULL;
 	for (unsigned i = 0; i < BUCKET_WORDS; i++)
 		bucket_map[i] = 0;
 	for (struct chunk *c = arn_chunks; c != NULL; c = c->all_next) {

@@ -48,7 +48,7 @@ struct pages_state {
 extern struct lock arn_pages_lock;
 extern struct pages_state arn_pages;
 
-/* Builds the first window, metadata block and chunk in one mapping.  Called once. */
+/* Makes the first chunk and the window that covers it.  Called once. */
 bool arn_pages_boot(void);
 
 /* A span of NPAGES (<= LARGE_MAX_PAGES) whose first page is aligned to ALIGN_PAGES pages (a power

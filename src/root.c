@@ -38,7 +38,6 @@ const struct arn_root arn_root __attribute__((used)) = {
 	.live = &arn_live,
 	.live_rows = arn_live_rows,
 	.live_nrows = LIVE_ROWS,
-	.window_lead = WINDOW_LEAD,
 	.policy = &arn_policy,
 };
 

@@ -26,7 +26,7 @@
 #include "policy.h"
 
 #define ARN_ROOT_MAGIC   0x616e6572616c6c61ull /* "allarena" in memory on little-endian machines */
-#define ARN_ROOT_VERSION 4
+#define ARN_ROOT_VERSION 5
 #define ARN_NOTE_NAME    "libarena"
 
 /* Differs when a struct that a reader walks has another layout, also one of the same size. */
@@ -69,7 +69,6 @@ struct arn_root {
 	const struct live_state *live;         /* the peak, as told */
 	const struct live_row *live_rows;      /* what is recorded of requests */
 	uint32_t live_nrows;                   /* classes, large, huge */
-	uint32_t window_lead;                  /* bytes at the start of a window of the page map */
 	const struct arn_policy *policy;
 };
 extern const struct arn_root arn_root;

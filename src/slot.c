@@ -78,6 +78,8 @@ static bool map_area(void)
 		if (p == NULL)
 			return false;
 	}
+	/* As the first chunk: a stack may lie below; and slots go back by single OS pages. */
+	arn_os_want_no_huge(p, n);
 	RELAXED_SET(arn_meta_mapped, arn_meta_mapped + n);
 	((struct block *)(void *)p)->area = (struct meta_block){arn_meta_blocks, n};
 	atomic_signal_fence(memory_order_seq_cst);

@@ -44,9 +44,8 @@
 #define HUGE_PAGE_BYTES (2 * MIB)
 #define HUGE_PAGE_PAGES ((unsigned)(HUGE_PAGE_BYTES / PAGE_BYTES))
 
-/* The first chunk of a process is small and comes in one mapping with the page map: most processes
- * need no more, `ulimit -v` and mlockall() programs do not pay for more, and below 2 MiB the
- * kernel cannot give it a huge page. */
+/* The first chunk of a process is small: many processes need no more, and pay no page map but
+ * seven lines of .bss for it; `ulimit -v` and mlockall() programs do not pay for more. */
 #define FIRST_CHUNK_PAGES 32
 
 /* Blocks to 2 MiB are spans inside chunks; larger ones have a mapping of their own.  Half a chunk:
@@ -113,9 +112,10 @@
 /* Below this much the owner is taken to be awake, and runs that became free are left to it. */
 #define HELP_RUNS_BYTES (64 * KIB)
 
-/* The address window that the page map covers at first; it doubles when a mapping falls outside.
- * 1 GiB is 768 KiB of address space, of which one OS page is touched. */
-#define WINDOW_FIRST (1 * GIB)
+/* The address window that the page map covers as soon as there is more than the first chunk; it
+ * doubles when a mapping falls outside.  1 GiB is 768 KiB of address space, of which one OS page is
+ * touched. */
+#define WINDOW_MAPPED (1 * GIB)
 
 /* Dirty (free but resident) pages are bounded by an eighth of the pages in use, plus a fixed part,
  * the option dirty_kib, plus up to 63 MiB where the same pages are wanted again and again (with the

@@ -55,6 +55,8 @@ row "the manual's check program is there" \
 	all_there ."$prefix/share/man/man8/arena-preload.8" 's/^\.Pa (.*preload-check)$/\1/p'
 row "arena-preload looks for what is installed" eval \
 	'all_there ".$prefix/sbin/arena-preload" "s/.*(${prefix//\//\\/}[a-z\/-]*preload-check).*/\1/p"'
+row "and names the library that is installed" eval \
+	'all_there ".$prefix/sbin/arena-preload" "s/.*(${prefix//\//\\/}[a-z\/-]*libarena\.so\.0).*/\1/p"'
 
 # In every file that a person or another program reads: no path of our own of some other installation.
 elsewhere()

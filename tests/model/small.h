@@ -4,8 +4,8 @@
  * runs have a scenario of their own; elsewhere their words would only multiply what is visited.
  */
 #include "tuning.h"
-#undef WINDOW_FIRST
-#define WINDOW_FIRST (4 * MIB)
+#undef WINDOW_MAPPED
+#define WINDOW_MAPPED (4 * MIB)
 #undef STARTER_TAKES
 #undef STARTER_TAKES_FIRST
 #define STARTER_TAKES       0

@@ -205,6 +205,77 @@ START_TEST(pagemap_grows)
 }
 END_TEST
 
+/* A process that needs the first chunk alone has no mapping for the page map. */
+START_TEST(pagemap_begins_in_bss)
+{
+	struct run *r[8];
+	page_info *first;
+
+	boot();
+	first = pagemap_now();
+	r[0] = span_get(FIRST_CHUNK_PAGES, 1);
+	require_entries(r[0]);
+	ck_assert_uint_eq(arn_pagemap_mapped(), 0);
+	ck_assert(!pagemap_covers(first, pagemap_offset(first, (char *)r[0]->base - QUANTUM)));
+	for (int i = 1; i < 8; i++)
+		r[i] = span_get(FIRST_CHUNK_PAGES, 1);
+	ck_assert_uint_ge(arn_pagemap_mapped(), WINDOW_MAPPED / PAGE_BYTES * sizeof(page_info));
+	for (int i = 0; i < 8; i++)
+		require_entries(r[i]);
+	/* Who had the old one in hand. */
+	ck_assert_uint_eq(pagemap_info(first, (void *)r[0]->base), INFO_LARGE);
+	ck_assert(!pagemap_covers(first, pagemap_offset(first, (void *)r[1]->base)));
+}
+END_TEST
+
+/* Whether smaps says "nh" of the mapping of P. */
+static bool declines_huge_pages(const void *p)
+{
+	char line[512];
+	unsigned long from, to;
+	bool here = false, declines = false;
+	FILE *f = fopen("/proc/self/smaps", "r");
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof line, f) != NULL) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = (uintptr_t)p >= from && (uintptr_t)p < to;
+		else if (here && strncmp(line, "VmFlags:", 8) == 0)
+			declines = strstr(line, " nh") != NULL;
+	}
+	fclose(f);
+	return declines;
+}
+
+/* Hazard: what is mapped without that flag is joined to the stack of a thread that lies below, and
+ * the end of the stack gets a huge page. */
+START_TEST(mappings_decline_huge_pages)
+{
+	void *probe = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct meta_block *b;
+	unsigned blocks = 0;
+
+	ck_assert(probe != MAP_FAILED);
+	if (madvise(probe, 4 * MIB, MADV_NOHUGEPAGE) != 0 || !declines_huge_pages(probe)) {
+		puts("# this kernel has no huge pages, or does not tell");
+		return;
+	}
+	boot();
+	ck_assert(declines_huge_pages((void *)arn_chunks->base));
+	for (int i = 0; i < 4; i++)
+		span_get(FIRST_CHUNK_PAGES, 1);
+	for (int i = 0; i < 1000; i++)
+		REQUIRE(arn_run_slot_get(RUN_REGIONS_MAX) != NULL);
+	REQUIRE(arn_meta_get(META_TABLE, 2048) != NULL);
+	for (struct chunk *c = arn_chunks; c != NULL; c = c->all_next)
+		ck_assert(declines_huge_pages((void *)c->base));
+	for (b = arn_meta_blocks; b != NULL; b = b->next, blocks++)
+		ck_assert(declines_huge_pages(b));
+	ck_assert_uint_ge(blocks, 2);
+	ck_assert(declines_huge_pages(pagemap_now()));
+}
+END_TEST
+
 START_TEST(pagemap_entries_of_a_run)
 {
 	struct run *r;
@@ -744,6 +815,8 @@ int main(void)
 	unit_add(s, "pagemap", pagemap_before_boot);
 	unit_add(s, "pagemap", pagemap_foreign);
 	unit_add(s, "pagemap", pagemap_grows);
+	unit_add(s, "pagemap", pagemap_begins_in_bss);
+	unit_add(s, "pagemap", mappings_decline_huge_pages);
 	unit_add(s, "pagemap", pagemap_entries_of_a_run);
 	unit_add(s, "pages", pages_chunks_go_back);
 	unit_add(s, "pages", pages_purge_is_real);

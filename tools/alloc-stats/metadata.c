@@ -10,8 +10,6 @@
 
 /* An entry of a window: the info and the run pointer of a page. */
 #define ENTRY_BYTES (sizeof(uint32_t) + sizeof(uintptr_t))
-/* What a window may leave free at its start, at the most. */
-#define LEAD_MAX (64 * KIB)
 
 static void read_counters(struct walk *w)
 {
@@ -48,7 +46,6 @@ static void read_counters(struct walk *w)
 static void walk_windows(struct walk *w)
 {
 	struct pagemap m;
-	uint64_t lead = w->root->window_lead <= LEAD_MAX ? w->root->window_lead : LEAD_MAX;
 	uintptr_t infos;
 	uint64_t most = (SIZE_MAX >> PAGE_SHIFT) + 1;
 
@@ -56,10 +53,6 @@ static void walk_windows(struct walk *w)
 	if (!target_read(w->t, (uintptr_t)w->root->pagemap, &infos, sizeof infos))
 		return;
 	for (; target_read(w->t, infos - sizeof m, &m, sizeof m); infos = (uintptr_t)m.older) {
-		uint64_t begin = infos - sizeof m - sizeof(uintptr_t) * m.npages - lead;
-		uint64_t bytes = bits_round_up(ENTRY_BYTES * m.npages + sizeof m + lead,
-					       w->t->page_bytes);
-
 		/* Before the first mapping there is a window of no pages. */
 		if (m.npages == 0 || m.npages >= most)
 			break;
@@ -69,11 +62,14 @@ static void walk_windows(struct walk *w)
 			w->map_end = m.top + QUANTUM;
 		}
 		most = m.npages;
-		w->s->mapped += bytes;
-		w->s->peak_mapped += bytes;
-		if (!target_mapped(w->t, begin, bytes))
+		/* The first one lies in .bss. */
+		if (m.mem == NULL || m.bytes >> 1 > ENTRY_BYTES * m.npages)
 			break;
-		walk_mark(w, begin, bytes);
+		w->s->mapped += m.bytes;
+		w->s->peak_mapped += m.bytes;
+		if (!target_mapped(w->t, (uintptr_t)m.mem, m.bytes))
+			break;
+		walk_mark(w, (uintptr_t)m.mem, m.bytes);
 	}
 }
 

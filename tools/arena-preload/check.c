@@ -109,6 +109,10 @@ static unsigned refuse_libraries(const struct ap *a)
 	if (!native) {
 		ap_warn("refused: no C library of this machine's kind found below %s/", a->root);
 		bad++;
+	} else if (strcmp(a->entry, AP_ENTRY) == 0 && !ap_exists(a, native) &&
+		   ap_exists(a, AP_LIBRARY)) {
+		/* installed below another prefix */
+		ap_warn("this build's library is named by --library=%s", AP_LIBRARY);
 	}
 	free(native);
 	if (!ap_exists(a, AP_CHECK)) {

@@ -22,7 +22,7 @@ tools_arena_preload_arena_preload_SOURCES = \
 	tools/arena-preload/rescue.c \
 	tools/arena-preload/main.c
 tools_arena_preload_arena_preload_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE \
-	-DAP_LIBEXECDIR='"$(libexecdir)/arena"' \
+	-DAP_LIBEXECDIR='"$(libexecdir)/arena"' -DAP_LIBRARY='"$(libdir)/libarena.so.0"' \
 	-DAP_UNITDIR='"$(systemdsystemunitdir)"' -DAP_INITRAMFSDIR='"$(initramfsdir)"'
 # No preloaded library can stop a static program.  -all-static is libtool's word; it
 # becomes -static at the link.

@@ -38,6 +38,7 @@
 
 #ifndef AP_LIBEXECDIR
 #define AP_LIBEXECDIR "/usr/libexec/arena"
+#define AP_LIBRARY "/usr/lib/libarena.so.0"
 #define AP_UNITDIR "/usr/lib/systemd/system"
 #define AP_INITRAMFSDIR "/usr/share/initramfs-tools"
 #endif

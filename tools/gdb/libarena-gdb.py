@@ -15,7 +15,7 @@ import gdb
 import gdb.printing
 
 # Of pagemap.h, run.h and heap.h, where they are macros or plain numbers.
-ROOT_VERSION = 4
+ROOT_VERSION = 5
 PAGE_SHIFT = 14
 INFO_LARGE, INFO_INNER, INFO_HUGE = 253, 254, 255
 RUN_SMALL, RUN_LARGE, RUN_HUGE, RUN_STARTER = 1, 2, 3, 4
@@ -87,21 +87,22 @@ class Arena:
         self.size = [Record(self.class_layout, 0, table[i * self.class_layout.size:]).size
                      for i in range(self.nclasses)]
         self.infos = self.pointer_at("pagemap")
-        self.top, self.span16, _, _ = self.window(self.infos)
+        self.top, self.span16, *_ = self.window(self.infos)
 
     @staticmethod
     def window(infos):
-        """(top, bytes / 16, pages, window before) from the header of a window of the page map."""
-        return struct.unpack("<QQQQ", read(infos - 64, 32))
+        """(top, bytes / 16, pages, window before, mapping, its bytes) from the header of a window of the page map."""
+        return struct.unpack("<QQQQQQ", read(infos - 64, 48))
 
     def windows(self):
-        """(infos, pages) of the window in use and of those before it, each of which has less."""
+        """The mappings (start, bytes) of the window in use and of those before it, each of which has less."""
         infos, most = self.infos, 1 << 50
         while True:
-            _, _, n, older = self.window(infos)
-            if not 0 < n < most:
+            _, _, n, older, start, length = self.window(infos)
+            # the first one lies in .bss
+            if not 0 < n < most or not start:
                 return
-            yield infos, n
+            yield start, length
             infos, most = older, n
 
     def metadata(self):
@@ -109,12 +110,12 @@ class Arena:
         layout = Layout(self.root["meta_blocks"].type.strip_typedefs().target().unqualified().target())
         for b in self.listed("meta_blocks", layout, "next"):
             yield b.address, b.address + b.bytes
-        for infos, n in self.windows():
-            yield infos - 64 - 8 * n, infos + 4 * n
+        for start, length in self.windows():
+            yield start, start + length
 
     def mapped(self):
         return (self.pages().mapped + self.pointer_at("meta_mapped") +
-                sum((64 + 12 * n + int(self.root["window_lead"]) + 4095) & ~4095 for _, n in self.windows()))
+                sum(length for _, length in self.windows()))
 
     def metadata_used(self):
         return self.pointer_at("meta_used") + (self.pages().mapped >> PAGE_SHIFT) * 12
