@@ -170,12 +170,15 @@ static void *large_malloc(struct heap *h, size_t size, size_t alignment, size_t 
 
 /* The smallest class that holds SIZE and whose regions all have the alignment; 0: none.  Runs begin
  * at a page, so region i is aligned when the class is a multiple. */
-static unsigned aligned_class(size_t size, size_t alignment)
+static inline unsigned aligned_class(size_t size, size_t alignment)
 {
-	size = bits_round_up(size, alignment);
-	if (size > SMALL_MAX || alignment > PAGE_BYTES)
+	if (unlikely(size > SMALL_MAX || alignment > PAGE_BYTES))
 		return 0;
-	for (unsigned c = sizeclass_of(size); c < NCLASSES; c++)
+	size = bits_round_up(size, alignment);
+	/* Each multiple of 16 is a class. */
+	if (likely(size <= DIRECT_MAX))
+		return (unsigned)sizeclass_direct(size);
+	for (unsigned c = (unsigned)sizeclass_medium(size); c < NCLASSES; c++)
 		if ((arn_class[c].size & (alignment - 1)) == 0)
 			return c;
 	return 0;
@@ -211,7 +214,7 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 	unsigned cls;
 	void *p;
 
-	if (unlikely(size > PTRDIFF_MAX - alignment))
+	if (unlikely(alignment > PTRDIFF_MAX || size > PTRDIFF_MAX - alignment))
 		return no_memory();
 	h = heap_for(h);
 	if (unlikely(h == NULL))
@@ -550,6 +553,20 @@ void *arn_reallocarray(void *p, size_t nmemb, size_t size)
 
 /* ---- aligned -------------------------------------------------------------------------------- */
 
+/* ALIGNMENT is a power of two. */
+static inline void *malloc_aligned(size_t size, size_t alignment)
+{
+	struct heap *h = arn_heap;
+	unsigned cls = aligned_class(size, alignment); /* 0, whose bin is empty: general path */
+	void *p = h->top[cls][-1];
+
+	if (unlikely(p == NULL))
+		return arn_alloc_in(NULL, size, alignment);
+	ARN_STEP(h->top[cls], -1);
+	valgrind_malloc(p, size, false);
+	return p;
+}
+
 void *arn_memalign(size_t alignment, size_t size)
 {
 	if (alignment > SIZE_MAX / 2 + 1) {
@@ -560,9 +577,7 @@ void *arn_memalign(size_t alignment, size_t size)
 		return tcache_malloc(size);
 	if (!bits_is_pow2(alignment))
 		alignment = (size_t)2 << bits_log2(alignment);
-	if (alignment > PTRDIFF_MAX)
-		return no_memory();
-	return arn_alloc_in(NULL, size, alignment);
+	return malloc_aligned(size, alignment);
 }
 
 int arn_posix_memalign(void **out, size_t alignment, size_t size)
@@ -572,7 +587,7 @@ int arn_posix_memalign(void **out, size_t alignment, size_t size)
 	if (!bits_is_pow2(alignment) || alignment % sizeof(void *) != 0)
 		return EINVAL;
 	/* POSIX leaves errno open; glibc sets it too when memory runs out. */
-	p = arn_memalign(alignment, size);
+	p = malloc_aligned(size, alignment < QUANTUM ? QUANTUM : alignment);
 	if (p == NULL)
 		return ENOMEM;
 	*out = p;
