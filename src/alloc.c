@@ -80,17 +80,8 @@ static struct run *large_get(size_t size, size_t alignment, uint32_t owner)
 {
 	unsigned npages = (unsigned)((size + PAGE_BYTES - 1) >> PAGE_SHIFT);
 	unsigned align = alignment > PAGE_BYTES ? (unsigned)(alignment >> PAGE_SHIFT) : 1;
-	struct run *r = arn_run_slot_get(0);
 
-	if (r == NULL)
-		return NULL;
-	RELAXED_SET(r->state, (uint8_t)RUN_LARGE);
-	atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
-	if (!arn_pages_get(r, npages, align, INFO_LARGE | owner << INFO_CLASS_BITS, INFO_INNER)) {
-		arn_run_slot_put(r);
-		return NULL;
-	}
-	return r;
+	return arn_pages_block_get(npages, align, owner);
 }
 
 /* Blocks that signal handlers freed while the code that they interrupted held a lock: a list
@@ -126,7 +117,7 @@ static void large_free(struct run *r)
 	if (r->state == RUN_HUGE)
 		arn_huge_put(r);
 	else
-		arn_run_release(r);
+		arn_pages_block_put(r);
 }
 
 ARN_COLD void arn_large_free_deferred(void)

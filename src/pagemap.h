@@ -119,7 +119,7 @@ static inline struct run *pagemap_run(const void *p)
 
 /* With pages_lock held.  Makes the window cover [p, p + n); false: out of memory. */
 bool arn_pagemap_cover(const void *p, size_t n);
-/* Sets the entries of the NPAGES pages from p on; p + npages lies in the window. */
+/* Sets the entries of the NPAGES pages from p on, one at least; they lie in the window. */
 void arn_pagemap_set(const void *p, size_t npages, uint32_t first, uint32_t rest, struct run *r);
 /* Builds the first window below END inside memory that the caller has mapped: arn_pagemap_bytes()
  * zero bytes at MEM. */

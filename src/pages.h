@@ -3,7 +3,7 @@
  * pages.h - chunks, the spans of pages in them, and huge blocks.  Layer pages; owns pages_lock.
  *
  * A chunk is an aligned mapping of up to 256 pages with two bitmaps:
- *     used[i]   page i belongs to a run or a large block
+ *     used[i]   page i belongs to a run or a large block; and for i >= npages
  *     dirty[i]  page i was in use since it was last purged (meaningless while used)
  *     nfree == npages - popcount(used),  ndirty == popcount(dirty & ~used)
  *     largest == length of the longest row of unused pages
@@ -57,6 +57,9 @@ bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_
 		   uint32_t rest);
 /* Gives the span of R back and clears its page map.  The slot stays the caller's. */
 void arn_pages_put(struct run *r);
+/* A large block, slot and span; NULL: out of memory.  And back. */
+struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, uint32_t owner);
+void arn_pages_block_put(struct run *r);
 /* Changes a large block's length in place; false: nothing changed. */
 bool arn_pages_resize(struct run *r, unsigned npages);
 
