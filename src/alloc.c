@@ -76,12 +76,19 @@ static void large_unlink(struct heap *h, struct run *r)
 	lock_drop(&h->lock);
 }
 
-static struct run *large_get(size_t size, size_t alignment, uint32_t owner)
+/* What a large block is for. */
+enum purpose {
+	ANY,
+	SPARSE,  /* calloc: it may be written in few places */
+	GROWING, /* realloc: more of the same will be wanted */
+};
+
+static struct run *large_get(size_t size, size_t alignment, uint32_t owner, enum purpose purpose)
 {
 	unsigned npages = (unsigned)((size + PAGE_BYTES - 1) >> PAGE_SHIFT);
 	unsigned align = alignment > PAGE_BYTES ? (unsigned)(alignment >> PAGE_SHIFT) : 1;
 
-	return arn_pages_block_get(npages, align, owner);
+	return arn_pages_block_get(npages, align, purpose == GROWING, owner);
 }
 
 /* Blocks that signal handlers freed while the code that they interrupted held a lock: a list
@@ -134,7 +141,8 @@ ARN_COLD void arn_large_free_deferred(void)
 	}
 }
 
-static void *large_malloc(struct heap *h, size_t size, size_t alignment, size_t asked, bool sparse)
+static void *large_malloc(struct heap *h, size_t size, size_t alignment, size_t asked,
+			  enum purpose purpose)
 {
 	uint32_t owner = h->kind == HEAP_SHARED ? h->id : 0;
 	struct run *r;
@@ -143,9 +151,9 @@ static void *large_malloc(struct heap *h, size_t size, size_t alignment, size_t 
 		     arn_locks_mine == 0))
 		arn_large_free_deferred();
 	if (size <= LARGE_MAX && alignment <= LARGE_MAX)
-		r = large_get(size, alignment, owner);
+		r = large_get(size, alignment, owner, purpose);
 	else
-		r = arn_huge_get(size, alignment, owner, sparse);
+		r = arn_huge_get(size, alignment, owner, purpose == SPARSE);
 	if (r == NULL)
 		return NULL;
 	if (owner != 0)
@@ -215,7 +223,7 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 	cls = aligned_class(size, alignment);
 	for (int try = 0; try < 2; try++) {
 		p = cls != 0 ? small_malloc(h, cls, asked, alignment)
-			     : large_malloc(h, size, alignment, asked, false);
+			     : large_malloc(h, size, alignment, asked, ANY);
 		if (likely(p != NULL || try > 0))
 			break;
 		/* What is cached or empty anywhere may be enough. */
@@ -258,7 +266,7 @@ static void *large_calloc(struct heap *h, size_t n)
 	h = heap_for(h);
 	if (unlikely(h == NULL) && arn_foreign_serving() != NULL)
 		return arn_foreign_serving()->calloc(1, n);
-	p = h != NULL ? large_malloc(h, n, QUANTUM, n, true) : NULL;
+	p = h != NULL ? large_malloc(h, n, QUANTUM, n, SPARSE) : NULL;
 	if (unlikely(p == NULL))
 		return no_memory();
 	/* What was never written is zero, and stays untouched. */
@@ -424,11 +432,24 @@ static void *not_shrunk(void *p)
 	return p;
 }
 
+/* A block that has grown and will grow again. */
+static void *large_grown(struct heap *arena, size_t size)
+{
+	struct heap *h = heap_for(arena);
+	void *p = h != NULL ? large_malloc(h, size, QUANTUM, size, GROWING) : NULL;
+
+	if (p != NULL)
+		valgrind_malloc(p, size, false);
+	return p;
+}
+
 /* A block of WISH, or at least SIZE bytes in ARENA (NULL: the thread's heap) with the contents of
  * P, which is freed. */
 static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, size_t wish)
 {
-	void *q = arena == NULL ? tcache_malloc(wish) : arn_alloc_in(arena, wish, QUANTUM);
+	void *q = wish > size     ? large_grown(arena, wish)
+		  : arena == NULL ? tcache_malloc(wish)
+				  : arn_alloc_in(arena, wish, QUANTUM);
 
 	if (unlikely(q == NULL && wish > size)) {
 		q = arn_alloc_in(arena, size, QUANTUM);

@@ -479,23 +479,37 @@ size_t arn_pages_trim(size_t keep)
 
 /* ---- spans ------------------------------------------------------------------------------- */
 
-static struct chunk *find_chunk(unsigned n, unsigned align, int *at, unsigned *largest)
+/* A place for N pages in a row of LEAST or more, in a chunk with a row of BUCKET or more; NULL when
+ * there is none. */
+static struct chunk *find_place(unsigned bucket, unsigned least, unsigned n, unsigned align,
+				struct place *p)
 {
-	unsigned from = n + align - 1;
 	struct chunk *c;
 
-	if (from > CHUNK_PAGES)
-		from = CHUNK_PAGES;
-	from = bitmap_next(bucket_map, from, CHUNK_PAGES + 1, true);
-	if (from <= CHUNK_PAGES) {
-		*at = rows_find(buckets[from], n, align, largest);
-		if (*at >= 0)
-			return buckets[from];
+	bucket = bitmap_next(bucket_map, bucket < CHUNK_PAGES ? bucket : CHUNK_PAGES,
+			     CHUNK_PAGES + 1, true);
+	c = bucket <= CHUNK_PAGES ? buckets[bucket] : NULL;
+	return c != NULL && rows_find(c, least, n, align, p) ? c : NULL;
+}
+
+/* GROWS: in the longest row, or one in which no large block can become too long, if the block is
+ * worth it: many small ones that grow side by side would leave holes everywhere. */
+static struct chunk *find_chunk(unsigned n, unsigned align, bool grows, struct place *p)
+{
+	struct chunk *c = NULL;
+
+	if (grows && (size_t)n << PAGE_SHIFT >= arn_pages.used >> GROWS_SHIFT) {
+		unsigned most = bitmap_last(bucket_map, n, CHUNK_PAGES + 1, true);
+
+		most = most < LARGE_MAX_PAGES ? most : LARGE_MAX_PAGES;
+		c = find_place(most, most, n, align, p);
 	}
-	c = chunk_map(n, align);
+	if (c == NULL)
+		c = find_place(n + align - 1, n, n, align, p);
 	if (c != NULL)
-		*at = rows_find(c, n, align, largest);
-	return c != NULL && *at >= 0 ? c : NULL;
+		return c;
+	c = chunk_map(n, align);
+	return c != NULL && rows_find(c, n, n, align, p) ? c : NULL;
 }
 
 /* BYTES and BLOCKS more of large blocks; fewer as wrapped numbers. */
@@ -505,21 +519,21 @@ static void block_count(size_t bytes, size_t blocks)
 	arn_pages.nlarge += blocks;
 }
 
-static bool span_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t first,
-		     uint32_t rest)
+static bool span_get(struct run *r, unsigned npages, unsigned align_pages, bool grows,
+		     uint32_t first, uint32_t rest)
 {
-	unsigned dirty, largest = 0;
-	int at = -1;
-	struct chunk *c = find_chunk(npages, align_pages, &at, &largest);
+	unsigned dirty;
+	struct place p;
+	struct chunk *c = find_chunk(npages, align_pages, grows, &p);
 
 	if (c == NULL)
 		return false;
-	r->base = c->base + ((uintptr_t)at << PAGE_SHIFT);
+	r->base = c->base + ((uintptr_t)p.at << PAGE_SHIFT);
 	r->chunk = c;
 	r->npages = (uint16_t)npages;
 	r->size = (size_t)npages << PAGE_SHIFT;
-	dirty = row_take(c, (unsigned)at, npages);
-	set_largest(c, largest);
+	dirty = row_take(c, p.at, npages);
+	set_largest(c, p.largest);
 	r->zero = dirty == 0;
 	valgrind_noaccess((void *)r->base, r->size);
 	if (r->state == RUN_LARGE)
@@ -535,7 +549,7 @@ bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_
 	bool ok;
 
 	lock_take(&arn_pages_lock);
-	ok = span_get(r, npages, align_pages, first, rest);
+	ok = span_get(r, npages, align_pages, false, first, rest);
 	lock_drop(&arn_pages_lock);
 	return ok;
 }
@@ -561,7 +575,7 @@ void arn_pages_put(struct run *r)
 	lock_drop(&arn_pages_lock);
 }
 
-struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, uint32_t owner)
+struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, bool grows, uint32_t owner)
 {
 	struct run *r;
 
@@ -572,7 +586,7 @@ struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, uint32_t 
 	if (r != NULL) {
 		RELAXED_SET(r->state, (uint8_t)RUN_LARGE);
 		atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
-		if (!span_get(r, npages, align_pages, INFO_LARGE | owner << INFO_CLASS_BITS,
+		if (!span_get(r, npages, align_pages, grows, INFO_LARGE | owner << INFO_CLASS_BITS,
 			      INFO_INNER)) {
 			spare_add(r);
 			r = NULL;
@@ -606,10 +620,13 @@ bool arn_pages_resize(struct run *r, unsigned npages)
 		arn_pages_settle();
 	} else if ((row = bitmap_next(c->used, at + old, c->npages, true) - (at + old)) >=
 		   npages - old) {
-		row_take(c, at + old, npages - old);
+		unsigned dirty = row_take(c, at + old, npages - old);
+
 		if (row == c->largest)
 			set_largest(c, rows_longest(c));
 		arn_pagemap_set((char *)r->base + r->size, npages - old, INFO_INNER, INFO_INNER, r);
+		arn_pages_account_take((size_t)(npages - old) << PAGE_SHIFT,
+				       (size_t)(npages - old - dirty) << PAGE_SHIFT);
 	} else {
 		ok = false;
 	}

@@ -57,8 +57,10 @@ bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_
 		   uint32_t rest);
 /* Gives the span of R back and clears its page map.  The slot stays the caller's. */
 void arn_pages_put(struct run *r);
-/* A large block, slot and span; NULL: out of memory.  And back. */
-struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, uint32_t owner);
+/* A large block, slot and span; NULL: out of memory.  GROWS: realloc will want more of it.  And
+ * back. */
+struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, bool grows,
+				uint32_t owner);
 void arn_pages_block_put(struct run *r);
 /* Changes a large block's length in place; false: nothing changed. */
 bool arn_pages_resize(struct run *r, unsigned npages);

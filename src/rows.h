@@ -54,9 +54,15 @@ static inline unsigned rows_max(unsigned a, unsigned b)
 	return a > b ? a : b;
 }
 
-/* The start of the tightest row that holds N aligned pages, or -1.  Among equals the one with the
- * most dirty pages: they are resident already.  LARGEST: the longest row when they are taken. */
-static inline int rows_find(const struct chunk *c, unsigned n, unsigned align, unsigned *largest)
+struct place {
+	unsigned at;
+	unsigned largest; /* the longest row that is left when it is taken */
+};
+
+/* N aligned pages in the tightest row of LEAST or more that has them.  Among equals the one with the
+ * most dirty pages: they are resident already. */
+static inline bool rows_find(const struct chunk *c, unsigned least, unsigned n, unsigned align,
+			     struct place *p)
 {
 	struct row_edges e = {0};
 	unsigned from, best = 0, best_len = CHUNK_PAGES + 1, before = 0, others = 0;
@@ -65,7 +71,7 @@ static inline int rows_find(const struct chunk *c, unsigned n, unsigned align, u
 	while ((from = rows_edge(c, &e)) < CHUNK_PAGES) {
 		unsigned len = rows_edge(c, &e) - from, worse = len;
 
-		if (len >= n && len <= best_len) {
+		if (len >= least && len <= best_len) {
 			unsigned lead = (0u - (base_page + from)) & (align - 1);
 
 			if (lead + n <= len &&
@@ -80,9 +86,10 @@ static inline int rows_find(const struct chunk *c, unsigned n, unsigned align, u
 		others = rows_max(others, worse);
 	}
 	if (best_len > CHUNK_PAGES)
-		return -1;
-	*largest = rows_max(others, rows_max(before, best_len - before - n));
-	return (int)best;
+		return false;
+	p->at = best;
+	p->largest = rows_max(others, rows_max(before, best_len - before - n));
+	return true;
 }
 
 /* The length of the row that pages [at, at + n) are in when they are unused. */

@@ -54,6 +54,11 @@
 #define LARGE_MAX       (CHUNK_BYTES / 2)
 #define LARGE_MAX_PAGES (LARGE_MAX / PAGE_BYTES)
 
+/* A large block that realloc had to move begins the longest row, so that the next steps need no copy,
+ * when it is a sixteenth of all that is in use: then few can.  200 growing vectors have 29.6 MiB
+ * resident, 33 with a thirty-second, 37 without a limit (30.7 without all this). */
+#define GROWS_SHIFT 4
+
 /* A run has at most 1024 regions: 16 words of bitmap.  Its size doubles with the number of runs
  * that the bin has, up to a limit by class: small first runs keep small processes small, large
  * later ones amortise the page allocator. */
