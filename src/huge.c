@@ -204,8 +204,8 @@ static void *move_to_fresh(struct run *r, size_t n)
 	return to;
 }
 
-/* Grows the largest cached mapping that has at least half of N bytes. */
-static struct run *cache_grow(size_t n)
+/* Grows the largest cached mapping that has at least half of N bytes; FRESH: by so many. */
+static struct run *cache_grow(size_t n, size_t *fresh)
 {
 	struct run *best = NULL;
 	void *p;
@@ -221,6 +221,7 @@ static struct run *cache_grow(size_t n)
 		cache_add(best);
 		return NULL;
 	}
+	*fresh = best->zero ? n : n - best->size;
 	arn_pages_account_map(n - best->size, true);
 	best->base = (uintptr_t)p;
 	best->size = n;
@@ -278,6 +279,7 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 	/* At least a page of ours, or two blocks of small size and large alignment could begin in
 	 * the same one, which has one entry in the page map. */
 	size_t n = bits_round_up(size < PAGE_BYTES ? PAGE_BYTES : size, arn_os_page_bytes());
+	size_t fresh = 0;
 	struct run *r;
 
 	if (align < arn_os_page_bytes())
@@ -287,7 +289,7 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 	if (r != NULL)
 		r = cache_take(r, n);
 	else if (align == arn_os_page_bytes())
-		r = cache_grow(n);
+		r = cache_grow(n, &fresh);
 	if (r == NULL)
 		r = map_fresh(n, align, sparse);
 	if (r != NULL && !arn_pagemap_cover((void *)r->base, r->size)) {
@@ -302,7 +304,7 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 		valgrind_noaccess((void *)r->base, run_block_bytes(r));
 		account_used(run_block_bytes(r), true);
 		RELAXED_SET(arn_pages.nhuge, arn_pages.nhuge + 1);
-		arn_pages_account_take(r->size, r->zero ? r->size : 0);
+		arn_pages_account_take(r->size, r->zero ? r->size : fresh);
 		arn_pagemap_set((void *)r->base, 1, INFO_HUGE | owner << INFO_CLASS_BITS, 0, r);
 	}
 	lock_drop(&arn_pages_lock);
