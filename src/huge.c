@@ -304,7 +304,7 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 		valgrind_noaccess((void *)r->base, run_block_bytes(r));
 		account_used(run_block_bytes(r), true);
 		RELAXED_SET(arn_pages.nhuge, arn_pages.nhuge + 1);
-		arn_pages_account_take(r->size, r->zero ? r->size : fresh);
+		arn_pages_account_take(r->size, r->zero ? r->size : fresh, true);
 		arn_pagemap_set((void *)r->base, 1, INFO_HUGE | owner << INFO_CLASS_BITS, 0, r);
 	}
 	lock_drop(&arn_pages_lock);

@@ -435,13 +435,13 @@ static void offer(void)
 	arn_huge_cache_offer();
 }
 
-void arn_pages_account_take(size_t taken, size_t clean)
+void arn_pages_account_take(size_t taken, size_t clean, bool block)
 {
 	static size_t offered; /* at most so many dirty bytes are offered */
 	static size_t grown;   /* bytes that came fresh since the last offer */
 	size_t reused = taken - clean, firm;
 
-	if (arn_promise_took(taken, clean, arn_pages.dirty, arn_pages.used))
+	if (arn_promise_took(taken, clean, block, arn_pages.dirty, arn_pages.used))
 		arn_pages_settle();
 	offered -= reused < offered ? reused : offered;
 	if (likely(clean == 0))
@@ -539,7 +539,8 @@ static bool span_get(struct run *r, unsigned npages, unsigned align_pages, bool 
 	if (r->state == RUN_LARGE)
 		block_count(r->size, 1);
 	arn_pagemap_set((void *)r->base, npages, first, rest, r);
-	arn_pages_account_take(r->size, (size_t)(npages - dirty) << PAGE_SHIFT);
+	arn_pages_account_take(r->size, (size_t)(npages - dirty) << PAGE_SHIFT,
+			       r->state == RUN_LARGE);
 	return true;
 }
 
@@ -626,7 +627,7 @@ bool arn_pages_resize(struct run *r, unsigned npages)
 			set_largest(c, rows_longest(c));
 		arn_pagemap_set((char *)r->base + r->size, npages - old, INFO_INNER, INFO_INNER, r);
 		arn_pages_account_take((size_t)(npages - old) << PAGE_SHIFT,
-				       (size_t)(npages - old - dirty) << PAGE_SHIFT);
+				       (size_t)(npages - old - dirty) << PAGE_SHIFT, true);
 	} else {
 		ok = false;
 	}

@@ -101,7 +101,7 @@ void arn_huge_cache_offer(void);
 void arn_huge_fork_child(void);
 void arn_pages_account_map(size_t n, bool on);
 void arn_pages_account_purge(size_t n);
-void arn_pages_account_take(size_t taken, size_t clean);
+void arn_pages_account_take(size_t taken, size_t clean, bool block);
 
 /* In a forked child: resets the lock and, if it was held, derives everything again. */
 void arn_pages_fork_child(void);
