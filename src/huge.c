@@ -60,7 +60,8 @@ static void cache_del(struct run *r)
 /* Whether A and B are the two parts of one mapping. */
 static bool belong_together(const struct run *a, const struct run *b)
 {
-	return b->split && a->base + a->size == b->base && a->zero == b->zero;
+	return b->split && a->base + a->size == b->base && a->zero == b->zero &&
+	       a->sparse == b->sparse;
 }
 
 /* Returns the mapping that R is now, or is now a part of. */
@@ -174,6 +175,7 @@ static struct run *cache_take(struct run *r, size_t n)
 	tail->base = r->base + n;
 	tail->size = r->size - n;
 	tail->zero = r->zero;
+	tail->sparse = r->sparse;
 	tail->chunk = NULL;
 	tail->split = true;
 	cache_add(tail);
@@ -231,12 +233,25 @@ static struct run *cache_grow(size_t n, size_t *fresh)
 
 /* The whole mapping, although only whole huge pages can come of it: with different advice in its
  * parts it would be several mappings to the kernel, and mremap moves only one. */
-static void advise(const struct run *r, bool sparse)
+static void advise(struct run *r, bool sparse)
 {
-	if (!arn_options.thp || sparse)
+	if (!arn_options.thp || sparse) {
 		arn_os_want_no_huge((void *)r->base, r->size);
-	else if (r->size >= THP_BLOCK_MIN)
+	} else if (r->size >= THP_BLOCK_MIN) {
 		arn_os_want_huge((void *)r->base, r->size);
+		r->sparse = false;
+	}
+}
+
+/* R comes from the cache, and calloc will clear all of it: sparse it is no more.  What was only
+ * read is not copied page by page from the kernel's page of zeros, but comes as huge pages. */
+static void expect_clearing(struct run *r)
+{
+	if (!r->sparse || r->zero || !arn_options.thp || r->size < 2 * HUGE_PAGE_BYTES)
+		return;
+	r->sparse = false;
+	if (arn_os_purge((void *)r->base, run_block_bytes(r)))
+		arn_os_want_huge((void *)r->base, run_block_bytes(r));
 }
 
 static struct run *map_fresh(size_t n, size_t align, bool sparse)
@@ -256,6 +271,7 @@ static struct run *map_fresh(size_t n, size_t align, bool sparse)
 	r->zero = true;
 	r->chunk = NULL;
 	r->split = false;
+	r->sparse = sparse;
 	arn_pages_account_map(n, true);
 	advise(r, sparse);
 	return r;
@@ -292,6 +308,8 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 		r = cache_grow(n, &fresh);
 	if (r == NULL)
 		r = map_fresh(n, align, sparse);
+	else if (sparse)
+		expect_clearing(r);
 	if (r != NULL && !arn_pagemap_cover((void *)r->base, r->size)) {
 		cache_add(r);
 		r = NULL;
