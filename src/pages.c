@@ -627,7 +627,7 @@ bool arn_pages_resize(struct run *r, unsigned npages)
 			set_largest(c, rows_longest(c));
 		arn_pagemap_set((char *)r->base + r->size, npages - old, INFO_INNER, INFO_INNER, r);
 		arn_pages_account_take((size_t)(npages - old) << PAGE_SHIFT,
-				       (size_t)(npages - old - dirty) << PAGE_SHIFT, true);
+				       (size_t)(npages - old - dirty) << PAGE_SHIFT, false);
 	} else {
 		ok = false;
 	}
