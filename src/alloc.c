@@ -173,6 +173,7 @@ static inline unsigned aligned_class(size_t size, size_t alignment)
 {
 	if (unlikely(size > SMALL_MAX || alignment > PAGE_BYTES))
 		return 0;
+	_Static_assert(SMALL_MAX % PAGE_BYTES == 0, "what is rounded up stays small");
 	size = bits_round_up(size, alignment);
 	/* Each multiple of 16 is a class. */
 	if (likely(size <= DIRECT_MAX))
