@@ -76,21 +76,19 @@ static void large_unlink(struct heap *h, struct run *r)
 	lock_drop(&h->lock);
 }
 
-static struct run *large_get(size_t size, size_t alignment, uint32_t owner)
+/* What a large block is for. */
+enum purpose {
+	ANY,
+	SPARSE,  /* calloc: it may be written in few places */
+	GROWING, /* realloc: more of the same will be wanted */
+};
+
+static struct run *large_get(size_t size, size_t alignment, uint32_t owner, enum purpose purpose)
 {
 	unsigned npages = (unsigned)((size + PAGE_BYTES - 1) >> PAGE_SHIFT);
 	unsigned align = alignment > PAGE_BYTES ? (unsigned)(alignment >> PAGE_SHIFT) : 1;
-	struct run *r = arn_run_slot_get(0);
 
-	if (r == NULL)
-		return NULL;
-	RELAXED_SET(r->state, (uint8_t)RUN_LARGE);
-	atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
-	if (!arn_pages_get(r, npages, align, INFO_LARGE | owner << INFO_CLASS_BITS, INFO_INNER)) {
-		arn_run_slot_put(r);
-		return NULL;
-	}
-	return r;
+	return arn_pages_block_get(npages, align, purpose == GROWING, owner);
 }
 
 /* Blocks that signal handlers freed while the code that they interrupted held a lock: a list
@@ -126,7 +124,7 @@ static void large_free(struct run *r)
 	if (r->state == RUN_HUGE)
 		arn_huge_put(r);
 	else
-		arn_run_release(r);
+		arn_pages_block_put(r);
 }
 
 ARN_COLD void arn_large_free_deferred(void)
@@ -143,7 +141,8 @@ ARN_COLD void arn_large_free_deferred(void)
 	}
 }
 
-static void *large_malloc(struct heap *h, size_t size, size_t alignment, size_t asked, bool sparse)
+static void *large_malloc(struct heap *h, size_t size, size_t alignment, size_t asked,
+			  enum purpose purpose)
 {
 	uint32_t owner = h->kind == HEAP_SHARED ? h->id : 0;
 	struct run *r;
@@ -152,9 +151,9 @@ static void *large_malloc(struct heap *h, size_t size, size_t alignment, size_t 
 		     arn_locks_mine == 0))
 		arn_large_free_deferred();
 	if (size <= LARGE_MAX && alignment <= LARGE_MAX)
-		r = large_get(size, alignment, owner);
+		r = large_get(size, alignment, owner, purpose);
 	else
-		r = arn_huge_get(size, alignment, owner, sparse);
+		r = arn_huge_get(size, alignment, owner, purpose == SPARSE);
 	if (r == NULL)
 		return NULL;
 	if (owner != 0)
@@ -170,12 +169,16 @@ static void *large_malloc(struct heap *h, size_t size, size_t alignment, size_t 
 
 /* The smallest class that holds SIZE and whose regions all have the alignment; 0: none.  Runs begin
  * at a page, so region i is aligned when the class is a multiple. */
-static unsigned aligned_class(size_t size, size_t alignment)
+static inline unsigned aligned_class(size_t size, size_t alignment)
 {
-	size = bits_round_up(size, alignment);
-	if (size > SMALL_MAX || alignment > PAGE_BYTES)
+	if (unlikely(size > SMALL_MAX || alignment > PAGE_BYTES))
 		return 0;
-	for (unsigned c = sizeclass_of(size); c < NCLASSES; c++)
+	_Static_assert(SMALL_MAX % PAGE_BYTES == 0, "what is rounded up stays small");
+	size = bits_round_up(size, alignment);
+	/* Each multiple of 16 is a class. */
+	if (likely(size <= DIRECT_MAX))
+		return (unsigned)sizeclass_direct(size);
+	for (unsigned c = (unsigned)sizeclass_medium(size); c < NCLASSES; c++)
 		if ((arn_class[c].size & (alignment - 1)) == 0)
 			return c;
 	return 0;
@@ -211,7 +214,7 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 	unsigned cls;
 	void *p;
 
-	if (unlikely(size > PTRDIFF_MAX - alignment))
+	if (unlikely(alignment > PTRDIFF_MAX || size > PTRDIFF_MAX - alignment))
 		return no_memory();
 	h = heap_for(h);
 	if (unlikely(h == NULL))
@@ -221,7 +224,7 @@ void *arn_alloc_in(struct heap *h, size_t size, size_t alignment)
 	cls = aligned_class(size, alignment);
 	for (int try = 0; try < 2; try++) {
 		p = cls != 0 ? small_malloc(h, cls, asked, alignment)
-			     : large_malloc(h, size, alignment, asked, false);
+			     : large_malloc(h, size, alignment, asked, ANY);
 		if (likely(p != NULL || try > 0))
 			break;
 		/* What is cached or empty anywhere may be enough. */
@@ -264,7 +267,7 @@ static void *large_calloc(struct heap *h, size_t n)
 	h = heap_for(h);
 	if (unlikely(h == NULL) && arn_foreign_serving() != NULL)
 		return arn_foreign_serving()->calloc(1, n);
-	p = h != NULL ? large_malloc(h, n, QUANTUM, n, true) : NULL;
+	p = h != NULL ? large_malloc(h, n, QUANTUM, n, SPARSE) : NULL;
 	if (unlikely(p == NULL))
 		return no_memory();
 	/* What was never written is zero, and stays untouched. */
@@ -465,11 +468,24 @@ static void *not_shrunk(void *p)
 	return p;
 }
 
+/* A block that has grown and will grow again. */
+static void *large_grown(struct heap *arena, size_t size)
+{
+	struct heap *h = heap_for(arena);
+	void *p = h != NULL ? large_malloc(h, size, QUANTUM, size, GROWING) : NULL;
+
+	if (p != NULL)
+		valgrind_malloc(p, size, false);
+	return p;
+}
+
 /* A block of WISH, or at least SIZE bytes in ARENA (NULL: the thread's heap) with the contents of
  * P, which is freed. */
 static void *realloc_move(struct heap *arena, void *p, size_t old, size_t size, size_t wish)
 {
-	void *q = arena == NULL ? tcache_malloc(wish) : arn_alloc_in(arena, wish, QUANTUM);
+	void *q = wish > size     ? large_grown(arena, wish)
+		  : arena == NULL ? tcache_malloc(wish)
+				  : arn_alloc_in(arena, wish, QUANTUM);
 
 	if (unlikely(q == NULL && wish > size)) {
 		q = arn_alloc_in(arena, size, QUANTUM);
@@ -587,6 +603,20 @@ void *arn_reallocarray(void *p, size_t nmemb, size_t size)
 
 /* ---- aligned -------------------------------------------------------------------------------- */
 
+/* ALIGNMENT is a power of two. */
+static inline void *malloc_aligned(size_t size, size_t alignment)
+{
+	struct heap *h = arn_heap;
+	unsigned cls = aligned_class(size, alignment); /* 0, whose bin is empty: general path */
+	void *p = h->top[cls][-1];
+
+	if (unlikely(p == NULL))
+		return arn_alloc_in(NULL, size, alignment);
+	ARN_STEP(h->top[cls], -1);
+	valgrind_malloc(p, size, false);
+	return p;
+}
+
 void *arn_memalign(size_t alignment, size_t size)
 {
 	if (alignment > SIZE_MAX / 2 + 1) {
@@ -597,9 +627,7 @@ void *arn_memalign(size_t alignment, size_t size)
 		return tcache_malloc(size);
 	if (!bits_is_pow2(alignment))
 		alignment = (size_t)2 << bits_log2(alignment);
-	if (alignment > PTRDIFF_MAX)
-		return no_memory();
-	return arn_alloc_in(NULL, size, alignment);
+	return malloc_aligned(size, alignment);
 }
 
 int arn_posix_memalign(void **out, size_t alignment, size_t size)
@@ -609,7 +637,7 @@ int arn_posix_memalign(void **out, size_t alignment, size_t size)
 	if (!bits_is_pow2(alignment) || alignment % sizeof(void *) != 0)
 		return EINVAL;
 	/* POSIX leaves errno open; glibc sets it too when memory runs out. */
-	p = arn_memalign(alignment, size);
+	p = malloc_aligned(size, alignment < QUANTUM ? QUANTUM : alignment);
 	if (p == NULL)
 		return ENOMEM;
 	*out = p;

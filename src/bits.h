@@ -149,7 +149,9 @@ static inline unsigned bitmap_count(const uint64_t *map, unsigned from, unsigned
 		unsigned bit = from % WORD_BITS;
 		unsigned take = n < WORD_BITS - bit ? n : WORD_BITS - bit;
 
-		sum += bits_popcount(map[from / WORD_BITS] >> bit & bits_low(take));
+		uint64_t w = map[from / WORD_BITS] >> bit & bits_low(take);
+
+		sum += w == bits_low(take) ? take : bits_popcount(w);
 		from += take;
 		n -= take;
 	}

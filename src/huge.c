@@ -60,7 +60,8 @@ static void cache_del(struct run *r)
 /* Whether A and B are the two parts of one mapping. */
 static bool belong_together(const struct run *a, const struct run *b)
 {
-	return b->split && a->base + a->size == b->base && a->zero == b->zero;
+	return b->split && a->base + a->size == b->base && a->zero == b->zero &&
+	       a->sparse == b->sparse;
 }
 
 /* Returns the mapping that R is now, or is now a part of. */
@@ -174,6 +175,7 @@ static struct run *cache_take(struct run *r, size_t n)
 	tail->base = r->base + n;
 	tail->size = r->size - n;
 	tail->zero = r->zero;
+	tail->sparse = r->sparse;
 	tail->chunk = NULL;
 	tail->split = true;
 	cache_add(tail);
@@ -204,8 +206,8 @@ static void *move_to_fresh(struct run *r, size_t n)
 	return to;
 }
 
-/* Grows the largest cached mapping that has at least half of N bytes. */
-static struct run *cache_grow(size_t n)
+/* Grows the largest cached mapping that has at least half of N bytes; FRESH: by so many. */
+static struct run *cache_grow(size_t n, size_t *fresh)
 {
 	struct run *best = NULL;
 	void *p;
@@ -221,6 +223,7 @@ static struct run *cache_grow(size_t n)
 		cache_add(best);
 		return NULL;
 	}
+	*fresh = best->zero ? n : n - best->size;
 	arn_pages_account_map(n - best->size, true);
 	best->base = (uintptr_t)p;
 	best->size = n;
@@ -230,12 +233,25 @@ static struct run *cache_grow(size_t n)
 
 /* The whole mapping, although only whole huge pages can come of it: with different advice in its
  * parts it would be several mappings to the kernel, and mremap moves only one. */
-static void advise(const struct run *r, bool sparse)
+static void advise(struct run *r, bool sparse)
 {
-	if (!arn_options.thp || sparse)
+	if (!arn_options.thp || sparse) {
 		arn_os_want_no_huge((void *)r->base, r->size);
-	else if (r->size >= THP_BLOCK_MIN)
+	} else if (r->size >= THP_BLOCK_MIN) {
 		arn_os_want_huge((void *)r->base, r->size);
+		r->sparse = false;
+	}
+}
+
+/* R comes from the cache, and calloc will clear all of it: sparse it is no more.  What was only
+ * read is not copied page by page from the kernel's page of zeros, but comes as huge pages. */
+static void expect_clearing(struct run *r)
+{
+	if (!r->sparse || r->zero || !arn_options.thp || r->size < 2 * HUGE_PAGE_BYTES)
+		return;
+	r->sparse = false;
+	if (arn_os_purge((void *)r->base, run_block_bytes(r)))
+		arn_os_want_huge((void *)r->base, run_block_bytes(r));
 }
 
 static struct run *map_fresh(size_t n, size_t align, bool sparse)
@@ -255,6 +271,7 @@ static struct run *map_fresh(size_t n, size_t align, bool sparse)
 	r->zero = true;
 	r->chunk = NULL;
 	r->split = false;
+	r->sparse = sparse;
 	arn_pages_account_map(n, true);
 	advise(r, sparse);
 	return r;
@@ -278,6 +295,7 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 	/* At least a page of ours, or two blocks of small size and large alignment could begin in
 	 * the same one, which has one entry in the page map. */
 	size_t n = bits_round_up(size < PAGE_BYTES ? PAGE_BYTES : size, arn_os_page_bytes());
+	size_t fresh = 0;
 	struct run *r;
 
 	if (align < arn_os_page_bytes())
@@ -287,9 +305,11 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 	if (r != NULL)
 		r = cache_take(r, n);
 	else if (align == arn_os_page_bytes())
-		r = cache_grow(n);
+		r = cache_grow(n, &fresh);
 	if (r == NULL)
 		r = map_fresh(n, align, sparse);
+	else if (sparse)
+		expect_clearing(r);
 	if (r != NULL && !arn_pagemap_cover((void *)r->base, r->size)) {
 		cache_add(r);
 		r = NULL;
@@ -302,7 +322,7 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 		valgrind_noaccess((void *)r->base, run_block_bytes(r));
 		account_used(run_block_bytes(r), true);
 		RELAXED_SET(arn_pages.nhuge, arn_pages.nhuge + 1);
-		arn_pages_account_take(r->size, r->zero ? r->size : 0);
+		arn_pages_account_take(r->size, r->zero ? r->size : fresh, true);
 		arn_pagemap_set((void *)r->base, 1, INFO_HUGE | owner << INFO_CLASS_BITS, 0, r);
 	}
 	lock_drop(&arn_pages_lock);

@@ -19,7 +19,7 @@ OVERRIDE_FILES = src/override.c src/cxx.c src/deepbind.c src/handback.c
 HEADER_FILES = \
 	src/compiler.h src/valgrind.h src/bits.h src/tuning.h src/sizeclass.h src/options.def \
 	src/os.h src/lock.h src/fatal.h src/options.h src/control.h src/init.h \
-	src/meta.h src/run.h src/pagemap.h src/promise.h src/pages.h \
+	src/meta.h src/run.h src/pagemap.h src/promise.h src/pages.h src/rows.h \
 	src/run_ops.h src/live.h \
 	src/heap.h src/starter.h \
 	src/tcache_inl.h src/tcache.h \

@@ -121,14 +121,17 @@ bool arn_pagemap_cover(const void *p, size_t n)
 void arn_pagemap_set(const void *p, size_t npages, uint32_t first, uint32_t rest, struct run *r)
 {
 	page_info *m = pagemap_now();
-	uintptr_t i = pagemap_offset(m, (void *)bits_round_down((uintptr_t)p, QUANTUM)) >>
-		      (PAGE_SHIFT - QUANTUM_SHIFT);
+	uintptr_t i = pagemap_page(m, p);
+	/* The run pointers from P's on upwards; the infos down to P's, which is the last here. */
+	struct run *_Atomic *run = pagemap_run_slot_at(m, i);
+	page_info *info = &m[i] - (npages - 1);
 
-	for (size_t k = 0; k < npages; k++, i--) {
-		atomic_store_explicit((struct run * _Atomic *)pagemap_header(m) - 1 - i, r,
-				      memory_order_relaxed);
-		atomic_store_explicit(&m[i], k == 0 ? first : rest, memory_order_relaxed);
+	for (size_t k = 0; k < npages - 1; k++) {
+		atomic_store_explicit(&run[k], r, memory_order_relaxed);
+		atomic_store_explicit(&info[k], rest, memory_order_relaxed);
 	}
+	atomic_store_explicit(&run[npages - 1], r, memory_order_relaxed);
+	atomic_store_explicit(&info[npages - 1], first, memory_order_relaxed);
 }
 
 size_t arn_pagemap_mapped(void)

@@ -125,7 +125,7 @@ static inline struct run *pagemap_run(const void *p)
 bool arn_pagemap_init(uintptr_t end, size_t npages);
 /* With pages_lock held.  Makes the window cover [p, p + n); false: out of memory. */
 bool arn_pagemap_cover(const void *p, size_t n);
-/* Sets the entries of the NPAGES pages from p on; p + npages lies in the window. */
+/* Sets the entries of the NPAGES pages from p on, one at least; they lie in the window. */
 void arn_pagemap_set(const void *p, size_t npages, uint32_t first, uint32_t rest, struct run *r);
 /* Bytes of the mappings of all windows. */
 size_t arn_pagemap_mapped(void);

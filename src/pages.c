@@ -13,6 +13,7 @@
 #include "os.h"
 #include "pagemap.h"
 #include "promise.h"
+#include "rows.h"
 #include "valgrind.h"
 
 struct lock arn_pages_lock;
@@ -94,6 +95,8 @@ static void lru_remove(struct chunk *c)
 
 static void lru_append(struct chunk *c)
 {
+	if (lru_tail == c)
+		return;
 	lru_remove(c);
 	c->lru_next = NULL;
 	c->lru_prev = lru_tail;
@@ -105,92 +108,87 @@ static void lru_append(struct chunk *c)
 	c->in_lru = true;
 }
 
-/* ---- free rows --------------------------------------------------------------------------- */
+/* ---- slots of large blocks --------------------------------------------------------------- */
 
-/* The next row of unused pages at or after *FROM; its length, 0 when there is none. */
-static unsigned next_row(const struct chunk *c, unsigned *from)
+/* Of blocks that were freed, for the next ones: without meta_lock, and without a look for a free
+ * slot.  A few: a program that swaps one buffer for another needs one. */
+#define SPARE_MAX 8
+static struct run *spare;
+static unsigned nspare;
+
+static void spare_add(struct run *r)
 {
-	unsigned start = bitmap_next(c->used, *from, c->npages, false);
-	unsigned end;
-
-	if (start >= c->npages)
-		return 0;
-	end = bitmap_next(c->used, start, c->npages, true);
-	*from = start;
-	return end - start;
-}
-
-static unsigned longest_row(const struct chunk *c)
-{
-	unsigned best = 0, from = 0, len;
-
-	while ((len = next_row(c, &from)) > 0) {
-		if (len > best)
-			best = len;
-		from += len;
+	if (nspare == SPARE_MAX) {
+		arn_run_slot_put(r);
+		return;
 	}
-	return best;
+	RELAXED_SET(r->state, (uint8_t)RUN_UNUSED);
+	atomic_store_explicit(&r->owner, 0, memory_order_relaxed);
+	r->next = spare;
+	atomic_signal_fence(memory_order_seq_cst);
+	spare = r;
+	nspare++;
 }
 
-/* The start of the tightest row that holds N aligned pages, or -1.  Among equals the one with the
- * most dirty pages: they are resident already. */
-static int find_row(const struct chunk *c, unsigned n, unsigned align)
+static struct run *spare_take(void)
 {
-	unsigned from = 0, len, best_len = ~0u, best_dirty = 0;
-	unsigned base_page = (unsigned)(c->base >> PAGE_SHIFT);
-	int best = -1;
+	struct run *r = spare;
 
-	while ((len = next_row(c, &from)) > 0) {
-		unsigned lead = (0u - (base_page + from)) & (align - 1);
-
-		if (lead + n <= len && len <= best_len) {
-			unsigned dirty = bitmap_count(c->dirty, from + lead, n);
-
-			if (len < best_len || dirty > best_dirty) {
-				best = (int)(from + lead);
-				best_len = len;
-				best_dirty = dirty;
-			}
-		}
-		from += len;
-	}
-	return best;
+	if (r == NULL)
+		return NULL;
+	spare = r->next;
+	nspare--;
+	return r;
 }
 
-/* Pages [at, at + n) change between used and free; keeps every derived figure. */
-static void set_used(struct chunk *c, unsigned at, unsigned n, bool used)
+/* ---- taking and giving rows --------------------------------------------------------------- */
+
+/* The chunk comes first in its bucket: what was in use last serves next. */
+static void set_largest(struct chunk *c, unsigned largest)
+{
+	if (largest == c->largest && *bucket(largest) == c)
+		return;
+	bucket_remove(c);
+	c->largest = (uint16_t)largest;
+	bucket_insert(c);
+}
+
+/* Pages [at, at + n), all unused, are in use from now on; the longest row is the caller's to set.
+ * Returns how many are resident. */
+static unsigned row_take(struct chunk *c, unsigned at, unsigned n)
 {
 	unsigned dirty = bitmap_count(c->dirty, at, n);
-	size_t bytes = (size_t)n << PAGE_SHIFT;
 
-	ARN_ASSERT(at + n <= c->npages && bitmap_count(c->used, at, n) == (used ? 0 : n));
-	bucket_remove(c);
-	if (used) {
-		if (c->nfree == c->npages)
-			empty_chunks--;
-		bitmap_fill(c->used, at, n, true);
-		c->nfree -= n;
-		c->ndirty -= dirty;
-		arn_pages.dirty -= (size_t)dirty << PAGE_SHIFT;
-		arn_pages.used += bytes;
-		if (arn_pages.used > arn_pages.peak_used)
-			arn_pages.peak_used = arn_pages.used;
-		if (c->ndirty == 0)
-			lru_remove(c);
-	} else {
-		bitmap_fill(c->dirty, at, n, true);
-		bitmap_fill(c->used, at, n, false);
-		c->nfree += n;
-		c->ndirty += n;
-		arn_pages.dirty += bytes;
-		arn_pages.used -= bytes;
-		if (c->nfree == c->npages)
-			empty_chunks++;
-		if (!c->kept || c->nfree == c->npages)
-			lru_append(c);
-	}
-	c->largest = longest_row(c);
-	bucket_insert(c);
+	ARN_ASSERT(at + n <= c->npages && bitmap_count(c->used, at, n) == 0);
+	if (c->nfree == c->npages)
+		empty_chunks--;
+	bitmap_fill(c->used, at, n, true);
+	c->nfree -= n;
+	c->ndirty -= dirty;
+	arn_pages.dirty -= (size_t)dirty << PAGE_SHIFT;
+	arn_pages.used += (size_t)n << PAGE_SHIFT;
+	if (arn_pages.used > arn_pages.peak_used)
+		arn_pages.peak_used = arn_pages.used;
+	if (c->ndirty == 0)
+		lru_remove(c);
+	return dirty;
+}
+
+/* And back. */
+static void row_give(struct chunk *c, unsigned at, unsigned n)
+{
+	ARN_ASSERT(at + n <= c->npages && bitmap_count(c->used, at, n) == n);
+	bitmap_fill(c->dirty, at, n, true);
+	bitmap_fill(c->used, at, n, false);
+	c->nfree += n;
+	c->ndirty += n;
+	arn_pages.dirty += (size_t)n << PAGE_SHIFT;
+	arn_pages.used -= (size_t)n << PAGE_SHIFT;
+	if (c->nfree == c->npages)
+		empty_chunks++;
+	if (!c->kept || c->nfree == c->npages)
+		lru_append(c);
+	set_largest(c, rows_max(c->largest, rows_around(c, at, n)));
 }
 
 /* ---- chunks ------------------------------------------------------------------------------ */
@@ -231,6 +229,7 @@ static struct chunk *chunk_add(uintptr_t base, unsigned npages)
 	c->ndirty = 0;
 	for (unsigned i = 0; i < CHUNK_WORDS; i++)
 		c->used[i] = c->dirty[i] = 0;
+	bitmap_fill(c->used, npages, CHUNK_PAGES - npages, true);
 	c->in_lru = c->huge_pages = c->kept = false;
 	c->npages = (uint16_t)npages;
 	bucket_insert(c);
@@ -247,8 +246,8 @@ void arn_pages_account_purge(size_t n)
 }
 
 /* Whether huge pages would be filled: the heap has grown, and few pages of it lie free.  One whose
- * sizes change all the time has free rows everywhere, which a huge page makes resident (mix-fleet of
- * bench/: 18.3 MiB resident instead of 12.3). */
+ * sizes change all the time has free rows everywhere, which a huge page makes resident (mix-fleet
+ * of bench/: 18.3 MiB resident instead of 12.3). */
 static bool heap_is_dense(void)
 {
 	/* Without the new chunk. */
@@ -453,13 +452,13 @@ static void offer(void)
 	arn_huge_cache_offer();
 }
 
-void arn_pages_account_take(size_t taken, size_t clean)
+void arn_pages_account_take(size_t taken, size_t clean, bool block)
 {
 	static size_t offered; /* at most so many dirty bytes are offered */
 	static size_t grown;   /* bytes that came fresh since the last offer */
 	size_t reused = taken - clean, firm;
 
-	if (arn_promise_took(taken, clean, arn_pages.dirty, arn_pages.used))
+	if (arn_promise_took(taken, clean, block, arn_pages.dirty, arn_pages.used))
 		arn_pages_settle();
 	offered -= reused < offered ? reused : offered;
 	if (likely(clean == 0))
@@ -488,6 +487,8 @@ size_t arn_pages_trim(size_t keep)
 	lock_take(&arn_pages_lock);
 	before = arn_pages.purged;
 	give_back(keep);
+	while (spare != NULL)
+		arn_run_slot_put(spare_take());
 	before = arn_pages.purged - before;
 	lock_drop(&arn_pages_lock);
 	return before;
@@ -495,24 +496,36 @@ size_t arn_pages_trim(size_t keep)
 
 /* ---- spans ------------------------------------------------------------------------------- */
 
-static struct chunk *find_chunk(unsigned n, unsigned align, int *at)
+/* A place for N pages in a row of LEAST or more, in a chunk with one of ROW or more; NULL when
+ * there is none. */
+static struct chunk *find_place(unsigned row, unsigned least, unsigned n, unsigned align,
+				struct place *p)
 {
-	unsigned from = n + align - 1;
 	struct chunk *c;
 
-	if (from > CHUNK_PAGES)
-		from = CHUNK_PAGES;
-	from = bitmap_next(bucket_map, from, CHUNK_PAGES + 1, true);
-	if (from <= CHUNK_PAGES) {
-		c = *bucket(from);
-		*at = find_row(c, n, align);
-		if (*at >= 0)
-			return c;
+	row = bitmap_next(bucket_map, row < CHUNK_PAGES ? row : CHUNK_PAGES, CHUNK_PAGES + 1, true);
+	c = row <= CHUNK_PAGES ? *bucket(row) : NULL;
+	return c != NULL && rows_find(c, least, n, align, p) ? c : NULL;
+}
+
+/* GROWS: in the longest row, or one in which no large block can become too long, if the block is
+ * worth it: many small ones that grow side by side would leave holes everywhere. */
+static struct chunk *find_chunk(unsigned n, unsigned align, bool grows, struct place *p)
+{
+	struct chunk *c = NULL;
+
+	if (grows && (size_t)n << PAGE_SHIFT >= arn_pages.used >> GROWS_SHIFT) {
+		unsigned most = bitmap_last(bucket_map, n, CHUNK_PAGES + 1, true);
+
+		most = most < LARGE_MAX_PAGES ? most : LARGE_MAX_PAGES;
+		c = find_place(most, most, n, align, p);
 	}
-	c = chunk_map(n, align);
+	if (c == NULL)
+		c = find_place(n + align - 1, n, n, align, p);
 	if (c != NULL)
-		*at = find_row(c, n, align);
-	return c != NULL && *at >= 0 ? c : NULL;
+		return c;
+	c = chunk_map(n, align);
+	return c != NULL && rows_find(c, n, n, align, p) ? c : NULL;
 }
 
 /* BYTES and BLOCKS more of large blocks; fewer as wrapped numbers. */
@@ -522,33 +535,40 @@ static void block_count(size_t bytes, size_t blocks)
 	arn_pages.nlarge += blocks;
 }
 
-bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t first,
-		   uint32_t rest)
+static bool span_get(struct run *r, unsigned npages, unsigned align_pages, bool grows,
+		     uint32_t first, uint32_t rest)
 {
-	struct chunk *c;
 	unsigned dirty;
-	int at = -1;
+	struct place p;
+	struct chunk *c = find_chunk(npages, align_pages, grows, &p);
 
-	lock_take(&arn_pages_lock);
-	c = find_chunk(npages, align_pages, &at);
-	if (c == NULL) {
-		lock_drop(&arn_pages_lock);
+	if (c == NULL)
 		return false;
-	}
-	r->base = c->base + ((uintptr_t)at << PAGE_SHIFT);
+	r->base = c->base + ((uintptr_t)p.at << PAGE_SHIFT);
 	r->chunk = c;
 	r->npages = (uint16_t)npages;
 	r->size = (size_t)npages << PAGE_SHIFT;
-	dirty = bitmap_count(c->dirty, (unsigned)at, npages);
+	dirty = row_take(c, p.at, npages);
+	set_largest(c, p.largest);
 	r->zero = dirty == 0;
-	set_used(c, (unsigned)at, npages, true);
 	valgrind_noaccess((void *)r->base, r->size);
 	if (r->state == RUN_LARGE)
 		block_count(r->size, 1);
 	arn_pagemap_set((void *)r->base, npages, first, rest, r);
-	arn_pages_account_take(r->size, (size_t)(npages - dirty) << PAGE_SHIFT);
-	lock_drop(&arn_pages_lock);
+	arn_pages_account_take(r->size, (size_t)(npages - dirty) << PAGE_SHIFT,
+			       r->state == RUN_LARGE);
 	return true;
+}
+
+bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t first,
+		   uint32_t rest)
+{
+	bool ok;
+
+	lock_take(&arn_pages_lock);
+	ok = span_get(r, npages, align_pages, false, first, rest);
+	lock_drop(&arn_pages_lock);
+	return ok;
 }
 
 static unsigned page_in_chunk(const struct run *r)
@@ -556,33 +576,74 @@ static unsigned page_in_chunk(const struct run *r)
 	return (unsigned)((r->base - r->chunk->base) >> PAGE_SHIFT);
 }
 
-void arn_pages_put(struct run *r)
+static void span_put(struct run *r)
 {
-	lock_take(&arn_pages_lock);
 	arn_pagemap_set((void *)r->base, r->npages, 0, 0, NULL);
-	set_used(r->chunk, page_in_chunk(r), r->npages, false);
+	row_give(r->chunk, page_in_chunk(r), r->npages);
 	if (r->state == RUN_LARGE)
 		block_count(-r->size, -(size_t)1);
 	arn_pages_settle();
+}
+
+void arn_pages_put(struct run *r)
+{
+	lock_take(&arn_pages_lock);
+	span_put(r);
+	lock_drop(&arn_pages_lock);
+}
+
+struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, bool grows, uint32_t owner)
+{
+	struct run *r;
+
+	lock_take(&arn_pages_lock);
+	r = spare_take();
+	if (r == NULL)
+		r = arn_run_slot_get(0);
+	if (r != NULL) {
+		RELAXED_SET(r->state, (uint8_t)RUN_LARGE);
+		atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
+		if (!span_get(r, npages, align_pages, grows, INFO_LARGE | owner << INFO_CLASS_BITS,
+			      INFO_INNER)) {
+			spare_add(r);
+			r = NULL;
+		}
+	}
+	lock_drop(&arn_pages_lock);
+	return r;
+}
+
+void arn_pages_block_put(struct run *r)
+{
+	lock_take(&arn_pages_lock);
+	span_put(r);
+	spare_add(r);
 	lock_drop(&arn_pages_lock);
 }
 
 bool arn_pages_resize(struct run *r, unsigned npages)
 {
-	unsigned at = page_in_chunk(r), old = r->npages;
+	unsigned at = page_in_chunk(r), old = r->npages, row;
 	struct chunk *c = r->chunk;
 	bool ok = true;
 
+	if (npages == old)
+		return true;
 	lock_take(&arn_pages_lock);
 	if (npages < old) {
 		arn_pagemap_set((char *)r->base + ((size_t)npages << PAGE_SHIFT), old - npages, 0,
 				0, NULL);
-		set_used(c, at + npages, old - npages, false);
+		row_give(c, at + npages, old - npages);
 		arn_pages_settle();
-	} else if (at + npages <= c->npages &&
-		   bitmap_next(c->used, at + old, at + npages, true) == at + npages) {
-		set_used(c, at + old, npages - old, true);
+	} else if ((row = bitmap_next(c->used, at + old, c->npages, true) - (at + old)) >=
+		   npages - old) {
+		unsigned dirty = row_take(c, at + old, npages - old);
+
+		if (row == c->largest)
+			set_largest(c, rows_longest(c));
 		arn_pagemap_set((char *)r->base + r->size, npages - old, INFO_INNER, INFO_INNER, r);
+		arn_pages_account_take((size_t)(npages - old) << PAGE_SHIFT,
+				       (size_t)(npages - old - dirty) << PAGE_SHIFT, false);
 	} else {
 		ok = false;
 	}
@@ -655,7 +716,7 @@ static void chunk_derive(struct chunk *c)
 	c->ndirty = 0;
 	for (unsigned i = 0; i < CHUNK_WORDS; i++)
 		c->ndirty += bits_popcount(c->dirty[i] & ~c->used[i]);
-	c->largest = (uint16_t)longest_row(c);
+	c->largest = (uint16_t)rows_longest(c);
 }
 
 void arn_pages_fork_child(void)
@@ -669,6 +730,9 @@ void arn_pages_fork_child(void)
 	empty_chunks = 0;
 	for (unsigned i = 0; i <= (long_buckets == NULL ? SHORT_ROW : CHUNK_PAGES); i++)
 		*bucket(i) = NULL;
+	nspare = 0;
+	for (const struct run *r = spare; r != NULL; r = r->next)
+		nspare++;
 	for (unsigned i = 0; i < BUCKET_WORDS; i++)
 		bucket_map[i] = 0;
 	for (struct chunk *c = arn_chunks; c != NULL; c = c->all_next) {

@@ -3,7 +3,7 @@
  * pages.h - chunks, the spans of pages in them, and huge blocks.  Layer pages; owns pages_lock.
  *
  * A chunk is an aligned mapping of up to 256 pages with two bitmaps:
- *     used[i]   page i belongs to a run or a large block
+ *     used[i]   page i belongs to a run or a large block; and for i >= npages
  *     dirty[i]  page i was in use since it was last purged (meaningless while used)
  *     nfree == npages - popcount(used),  ndirty == popcount(dirty & ~used)
  *     largest == length of the longest row of unused pages
@@ -57,6 +57,11 @@ bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_
 		   uint32_t rest);
 /* Gives the span of R back and clears its page map.  The slot stays the caller's. */
 void arn_pages_put(struct run *r);
+/* A large block, slot and span; NULL: out of memory.  GROWS: realloc will want more of it.  And
+ * back. */
+struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, bool grows,
+				uint32_t owner);
+void arn_pages_block_put(struct run *r);
 /* Changes a large block's length in place; false: nothing changed. */
 bool arn_pages_resize(struct run *r, unsigned npages);
 
@@ -96,7 +101,7 @@ void arn_huge_cache_offer(void);
 void arn_huge_fork_child(void);
 void arn_pages_account_map(size_t n, bool on);
 void arn_pages_account_purge(size_t n);
-void arn_pages_account_take(size_t taken, size_t clean);
+void arn_pages_account_take(size_t taken, size_t clean, bool block);
 
 /* In a forked child: resets the lock and, if it was held, derives everything again. */
 void arn_pages_fork_child(void);

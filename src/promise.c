@@ -29,11 +29,13 @@ size_t arn_promise_limit(size_t used)
 	return arn_promise_firm(used) + extra;
 }
 
-bool arn_promise_took(size_t taken, size_t clean, size_t dirty, size_t used)
+bool arn_promise_took(size_t taken, size_t clean, bool block, size_t dirty, size_t used)
 {
 	size_t regret = clean < given ? clean : given, idle;
 
 	given -= regret;
+	if (block)
+		regret *= BLOCK_REGRET;
 	extra = extra + regret < DIRTY_EXTRA_MAX ? extra + regret : DIRTY_EXTRA_MAX;
 	if (dirty < dirty_min)
 		dirty_min = dirty;

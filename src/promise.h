@@ -8,10 +8,11 @@
  *
  * extra follows what the program does, without a clock.  It is 0 until memory that was given back
  * turns out to be wanted again: each byte taken fresh from the kernel that was given back before,
- * in the same epoch or not long before it, is regretted, and added.  An epoch ends when the program
- * has taken sixteen times the limit; if more than half of the limit lay dirty through all of it, a
- * quarter of that was wanted by nobody and is taken off.  So a loop over 64 MiB faults them in
- * twice, not each time, and a program that turns to other work gives them back.
+ * in the same epoch or not long before it, is regretted, and added, three times when it was taken for
+ * a large or huge block.  An epoch ends when the program has taken sixteen times the limit; if more
+ * than half of the limit lay dirty through all of it, a quarter of that was wanted by nobody and is
+ * taken off.  So a loop over 64 MiB faults them in twice, not each time, and a program that turns to
+ * other work gives them back.
  *
  * What is dirty because of regrets the kernel may have when memory is short, as under a memory.max
  * that what is in use fits in: when fresh memory is taken while more than used / 8 + dirty_kib is
@@ -29,9 +30,9 @@ size_t arn_promise_limit(size_t used);
 /* Without regrets. */
 size_t arn_promise_firm(size_t used);
 
-/* TAKEN bytes were handed out, CLEAN of them not resident; DIRTY bytes are dirty now.  True at the
- * end of an epoch: the limit may have fallen. */
-bool arn_promise_took(size_t taken, size_t clean, size_t dirty, size_t used);
+/* TAKEN bytes were handed out, CLEAN of them not resident, to a BLOCK (large or huge) or a run; DIRTY
+ * bytes are dirty now.  True at the end of an epoch: the limit may have fallen. */
+bool arn_promise_took(size_t taken, size_t clean, bool block, size_t dirty, size_t used);
 /* A heap wants N bytes again that it gave back from inside of its runs: returns how many more it
  * may keep from now on; and gives up N of what it was allowed. */
 size_t arn_promise_regret_runs(size_t n);

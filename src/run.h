@@ -75,6 +75,7 @@ struct run {
 	bool listed;   /* in its bin's list of runs with free regions */
 	bool split;    /* a huge mapping: cut from the end of the one before it */
 	bool zero;     /* the span was never written when it was handed out */
+	bool sparse;   /* a huge mapping: declines huge pages, since calloc gave it out fresh */
 	uint8_t lines; /* of this slot */
 	uint16_t npages;
 	uint64_t bits[];

@@ -265,7 +265,6 @@ struct run *arn_run_slot_get(unsigned nregions)
 	unsigned nwords = (nregions + WORD_BITS - 1) / WORD_BITS;
 	unsigned lines = run_lines(nwords);
 	struct run *r = arn_meta_boot_get(META_RUN + lines, lines);
-	uint32_t busy = RUN_BUSY;
 
 	if (r == NULL) {
 		lock_take(&arn_meta_lock);
@@ -274,10 +273,12 @@ struct run *arn_run_slot_get(unsigned nregions)
 	}
 	if (r == NULL)
 		return NULL;
-	/* Only in a child that was forked while its pages were given back. */
-	atomic_compare_exchange_strong_explicit(&r->remote_queued, &busy, 0, memory_order_relaxed,
-						memory_order_relaxed);
+	/* Written first: a page that is read before gets a second fault. */
 	r->lines = (uint8_t)lines;
+	/* Only in a child that was forked while its pages were given back. */
+	if (unlikely(atomic_load_explicit(&r->remote_queued, memory_order_relaxed) == RUN_BUSY))
+		atomic_compare_exchange_strong_explicit(&r->remote_queued, &(uint32_t){RUN_BUSY}, 0,
+							memory_order_relaxed, memory_order_relaxed);
 	RELAXED_SET(r->nwords, (uint8_t)nwords);
 	RELAXED_SET(r->nregions, (uint16_t)nregions);
 	RELAXED_SET(r->bits[0], 0); /* a large block that is not deferred: alloc.c */
