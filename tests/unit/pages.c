@@ -542,13 +542,18 @@ END_TEST
 START_TEST(huge_grows_from_cache)
 {
 	struct run *r;
+	size_t limit;
 
 	arn_options.dirty_kib = 4096; /* what is freed here fits */
 	boot();
+	arn_huge_put(huge_new(8 * MIB)); /* but this */
 	r = huge_new(3 * MIB);
 	huge_tag(r, 1);
 	arn_huge_put(r);
+	limit = arn_promise_limit(0);
 	r = huge_new(5 * MIB);
+	/* What it was stretched by is wanted again. */
+	ck_assert_uint_eq(arn_promise_limit(0) - limit, BLOCK_REGRET * 2 * MIB);
 	ck_assert(!r->zero);
 	ck_assert_uint_eq(arn_pages.huge_cached, 0);
 	huge_tag(r, 2);
