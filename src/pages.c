@@ -499,7 +499,7 @@ size_t arn_pages_trim(size_t keep)
 /* A place for N pages in a row of LEAST or more, in a chunk with one of ROW or more; NULL when
  * there is none. */
 static struct chunk *find_place(unsigned row, unsigned least, unsigned n, unsigned align,
-				struct place *p)
+				struct row_place *p)
 {
 	struct chunk *c;
 
@@ -510,7 +510,7 @@ static struct chunk *find_place(unsigned row, unsigned least, unsigned n, unsign
 
 /* GROWS: in the longest row, or one in which no large block can become too long, if the block is
  * worth it: many small ones that grow side by side would leave holes everywhere. */
-static struct chunk *find_chunk(unsigned n, unsigned align, bool grows, struct place *p)
+static struct chunk *find_chunk(unsigned n, unsigned align, bool grows, struct row_place *p)
 {
 	struct chunk *c = NULL;
 
@@ -539,7 +539,7 @@ static bool span_get(struct run *r, unsigned npages, unsigned align_pages, bool 
 		     uint32_t first, uint32_t rest)
 {
 	unsigned dirty;
-	struct place p;
+	struct row_place p;
 	struct chunk *c = find_chunk(npages, align_pages, grows, &p);
 
 	if (c == NULL)

@@ -54,15 +54,15 @@ static inline unsigned rows_max(unsigned a, unsigned b)
 	return a > b ? a : b;
 }
 
-struct place {
+struct row_place {
 	unsigned at;
 	unsigned largest; /* the longest row that is left when it is taken */
 };
 
-/* N aligned pages in the tightest row of LEAST or more that has them.  Among equals the one with the
- * most dirty pages: they are resident already. */
+/* N aligned pages in the tightest row of LEAST or more that has them.  Among equals the one with
+ * the most dirty pages: they are resident already. */
 static inline bool rows_find(const struct chunk *c, unsigned least, unsigned n, unsigned align,
-			     struct place *p)
+			     struct row_place *p)
 {
 	struct row_edges e = {0};
 	unsigned from, best = 0, best_len = CHUNK_PAGES + 1, before = 0, others = 0;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * base.c - unit tests of the two lowest layers: sizeclass, bits, options, fatal, lock.
+ * base.c - unit tests of the two lowest layers: sizeclass, bits, options, fatal, lock; and
+ * of rows, which are bitmaps.
  */
 #include "unit.h"
 
 #include "fatal.h"
 #include "lock.h"
 #include "options.h"
+#include "rows.h"
 #include "sizeclass.h"
 
 /* ---- sizeclass ----------------------------------------------------------------------------- */
@@ -273,6 +275,39 @@ START_TEST(lock_wakes_sleepers)
 }
 END_TEST
 
+/* Rows are what a look at each page finds. */
+START_TEST(rows_against_pages)
+{
+	struct chunk c = {.base = CHUNK_BYTES, .npages = CHUNK_PAGES};
+	struct row_place p;
+	uint64_t seed = 7;
+
+	for (int step = 0; step < 5000; step++) {
+		unsigned at = (unsigned)(unit_random(&seed) % CHUNK_PAGES), best = 0, tight = ~0u;
+		unsigned n = 1 + (unsigned)(unit_random(&seed) % (CHUNK_PAGES - at)), len = 0;
+		unsigned want = 1 + (unsigned)(unit_random(&seed) % 64);
+
+		bitmap_fill(c.used, at, n % 40 + 1 < n ? n % 40 + 1 : n, unit_random(&seed) % 2);
+		for (unsigned i = 0; i <= CHUNK_PAGES; i++) {
+			bool ends = i == CHUNK_PAGES || bitmap_test(c.used, i);
+
+			if (ends && len >= want && len < tight)
+				tight = len;
+			len = ends ? 0 : len + 1;
+			best = len > best ? len : best;
+		}
+		REQUIRE(rows_longest(&c) == best);
+		REQUIRE(rows_find(&c, want, want, 1, &p) == (best >= want));
+		if (best < want)
+			continue;
+		REQUIRE(rows_around(&c, p.at, want) == tight);
+		bitmap_fill(c.used, p.at, want, true);
+		REQUIRE(rows_longest(&c) == p.largest);
+		bitmap_fill(c.used, p.at, want, false);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("base");
@@ -282,6 +317,7 @@ int main(void)
 	unit_add(s, "sizeclass", sizeclass_region_every_offset);
 	unit_add(s, "bits", bits_words);
 	unit_add(s, "bits", bits_maps_against_model);
+	unit_add(s, "rows", rows_against_pages);
 	unit_add(s, "options", options_table);
 	unit_add(s, "options", options_long_row);
 	unit_add(s, "fatal", fatal_names);

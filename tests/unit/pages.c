@@ -462,6 +462,26 @@ START_TEST(pages_kernel_refuses)
 }
 END_TEST
 
+/* What a block grows by in place was given back too early, too, when it was given back before. */
+START_TEST(pages_growth_is_regretted)
+{
+	size_t purged = 0;
+	struct run *r;
+
+	boot();
+	r = span_get(2, 1);
+	for (int turn = 0; turn < 20; turn++) {
+		ck_assert(arn_pages_resize(r, 28)); /* 448 KiB; dirty_kib is 256 */
+		mark(r, 0, 1);
+		ck_assert(arn_pages_resize(r, 2));
+		if (turn == 0)
+			purged = arn_pages.purged;
+	}
+	ck_assert_uint_gt(purged, 0);
+	ck_assert_uint_le(arn_pages.purged, 2 * purged);
+}
+END_TEST
+
 START_TEST(pages_contain_what_is_ours)
 {
 	struct run *r;
@@ -593,13 +613,18 @@ END_TEST
 START_TEST(huge_grows_from_cache)
 {
 	struct run *r;
+	size_t limit;
 
 	arn_options.dirty_kib = 4096; /* what is freed here fits */
 	boot();
+	arn_huge_put(huge_new(8 * MIB)); /* but this */
 	r = huge_new(3 * MIB);
 	huge_tag(r, 1);
 	arn_huge_put(r);
+	limit = arn_promise_limit(0);
 	r = huge_new(5 * MIB);
+	/* What it was stretched by is wanted again. */
+	ck_assert_uint_eq(arn_promise_limit(0) - limit, BLOCK_REGRET * 2 * MIB);
 	ck_assert(!r->zero);
 	ck_assert_uint_eq(arn_pages.huge_cached, 0);
 	huge_tag(r, 2);
@@ -821,6 +846,7 @@ int main(void)
 	unit_add(s, "pages", pages_chunks_go_back);
 	unit_add(s, "pages", pages_purge_is_real);
 	unit_add(s, "pages", pages_kernel_refuses);
+	unit_add(s, "pages", pages_growth_is_regretted);
 	unit_add(s, "pages", pages_contain_what_is_ours);
 	unit_add(s, "huge", huge_cache_serves_again);
 	unit_add(s, "huge", huge_cache_splits);
