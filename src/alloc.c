@@ -407,6 +407,7 @@ static ARN_SLOW void free_other(void *p, uint32_t info)
 	}
 }
 
+/* P of R, which is small and another heap's, joins none of its word.  H has a table. */
 static ARN_SLOW void free_first_of_word(struct heap *h, struct run *r, void *p, uint32_t info)
 {
 	if (likely(arn_locks_mine == 0 && arn_heap_by_id(INFO_OWNER(info))->kind != HEAP_SHARED))

@@ -463,6 +463,26 @@ START_TEST(pages_kernel_refuses)
 END_TEST
 
 /* What a block grows by in place was given back too early, too, when it was given back before. */
+/* A run is given pages that are resident anyway rather than clean ones that fit better, a block is
+ * not. */
+START_TEST(pages_dirty_before_clean)
+{
+	struct run *one[FIRST_CHUNK_PAGES], *rest, *run;
+
+	boot();
+	for (unsigned i = 0; i < FIRST_CHUNK_PAGES; i++)
+		one[i] = span_get(1, 1);
+	rest = span_get(2 * FIRST_CHUNK_PAGES, 1);
+	ck_assert_ptr_ne(rest->chunk, one[5]->chunk);
+	arn_run_release(one[5]);
+	arn_pages_trim(0);
+	ck_assert(arn_pages_resize(rest, 2 * FIRST_CHUNK_PAGES - 4));
+	run = arn_run_new(1, 1, 1);
+	ck_assert_ptr_eq(run->chunk, rest->chunk);
+	ck_assert_ptr_eq(span_get(1, 1)->chunk, one[4]->chunk);
+}
+END_TEST
+
 START_TEST(pages_growth_is_regretted)
 {
 	size_t purged = 0;
@@ -846,6 +866,7 @@ int main(void)
 	unit_add(s, "pages", pages_chunks_go_back);
 	unit_add(s, "pages", pages_purge_is_real);
 	unit_add(s, "pages", pages_kernel_refuses);
+	unit_add(s, "pages", pages_dirty_before_clean);
 	unit_add(s, "pages", pages_growth_is_regretted);
 	unit_add(s, "pages", pages_contain_what_is_ours);
 	unit_add(s, "huge", huge_cache_serves_again);
