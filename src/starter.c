@@ -117,16 +117,21 @@ void arn_starter_trim(struct heap *h)
 
 /* ---- blocks -------------------------------------------------------------------------------- */
 
+static ARN_SLOW void mark_words(struct run *r, unsigned i, unsigned n, bool used)
+{
+	bitmap_fill(r->bits, i, n, !used);
+}
+
 /* Begins (USED) or ends a block of N granules at granule I. */
 static void mark(struct run *r, unsigned i, unsigned n, bool used)
 {
 	flip(run_starts(r), i);
 	flip(run_ends(r), i + n - 1);
+	RELAXED_SET(r->nfree, (uint16_t)(used ? r->nfree - n : r->nfree + n));
 	if (likely(i % WORD_BITS + n <= WORD_BITS))
 		r->bits[i / WORD_BITS] ^= bits_low(n) << (i % WORD_BITS);
 	else
-		bitmap_fill(r->bits, i, n, !used);
-	RELAXED_SET(r->nfree, (uint16_t)(used ? r->nfree - n : r->nfree + n));
+		mark_words(r, i, n, used);
 }
 
 /* The first row of N free granules in [FROM, END) of R, or GRANULES. */

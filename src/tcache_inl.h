@@ -20,7 +20,7 @@
 
 /* errno is ENOMEM when they return NULL; SIZE may be anything. */
 void *arn_malloc_slow(size_t size);
-/* Everything that is no plain push: NULL, a full bin, another heap's, large, huge, a crime. */
+/* Everything that is no plain push: a full bin, another heap's, large, huge, a crime. */
 void arn_free_slow(void *p);
 
 /* NULL: the bin is empty. */
@@ -79,6 +79,8 @@ ARN_HOT void tcache_free(void *p)
 
 		if (likely(c < NCLASSES) && likely(tcache_push(h, c, p)))
 			return;
+	} else if (p == NULL) {
+		return; /* C++ deletes NULL all the time */
 	}
 	arn_free_slow(p);
 }
