@@ -61,12 +61,16 @@ static ARN_COLD const struct foreign_calls *find(void)
 	static const char *const hidden[] = {"__libc_malloc", "__libc_calloc", "__libc_memalign",
 					     "__libc_free", "__libc_realloc"};
 	static const char *const usual[] = {"malloc", "calloc", "memalign", "free", "realloc"};
-	static struct foreign_calls c;
+	static struct foreign_calls found; /* once: it may serve already when all is decided anew */
+	struct foreign_calls c;
 	void *next = dlsym(RTLD_NEXT, "malloc");
 
-	if (look_up(&c, hidden) && (next == NULL || next == (void *)c.malloc))
-		return &c;
-	return next != NULL && look_up(&c, usual) ? &c : NULL;
+	if (!(look_up(&c, hidden) && (next == NULL || next == (void *)c.malloc)) &&
+	    !(next != NULL && look_up(&c, usual)))
+		return NULL;
+	if (found.malloc == NULL)
+		found = c;
+	return &found;
 }
 
 bool arn_foreign_replaced(const struct foreign_calls **out)

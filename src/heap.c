@@ -234,7 +234,7 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
 			/* What is there serves before new memory is asked for. */
 			if (got > 0)
 				break;
-			if (h->collecting != NULL) {
+			if (heap_has_remote(h)) {
 				arn_heap_collect_some(h, COLLECT_RUNS);
 				continue;
 			}
@@ -549,7 +549,9 @@ void arn_heap_renew(struct heap *h)
 		arn_live_tell(-h->bins[c].out * arn_class[c].size);
 	for (unsigned c = 1; c < NCLASSES; c++)
 		h->bins[c] = (struct bin){.base = NULL};
-	h->large = h->collecting = NULL;
+	/* Runs that wait in lists of H are of the old id now: whoever takes them passes them on. */
+	atomic_store_explicit(&h->remote_bytes, 0, memory_order_relaxed);
+	h->large = NULL;
 	h->untold = h->idle = h->gone = h->kept = 0;
 	arn_heap_forget(h);
 	if (!table_set(nheaps + 1, h))

@@ -151,12 +151,18 @@ void arn_heap_collect_some(struct heap *h, unsigned runs);
 void arn_heap_trim(struct heap *h);
 /* Gives free rows of runs back if more than H's share of the promise may be resident in them. */
 void arn_heap_settle_slow(struct heap *h);
+/* Whether others have freed what was not taken in. */
+static inline bool heap_has_remote(struct heap *h)
+{
+	/* Relaxed: a push that is missed now is found by the next refill. */
+	return h->collecting != NULL ||
+	       atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL;
+}
+
 /* By the owner, who is awake: takes in a part of what others have freed. */
 static inline void heap_awake(struct heap *h)
 {
-	/* Relaxed: a push that is missed now is found by the next refill. */
-	if (h->collecting != NULL ||
-	    atomic_load_explicit(&h->remote_head, memory_order_relaxed) != NULL) {
+	if (heap_has_remote(h)) {
 		arn_heap_collect_some(h, COLLECT_RUNS);
 		atomic_store_explicit(&h->sleeps, false, memory_order_relaxed);
 	}

@@ -249,9 +249,10 @@ static void expect_clearing(struct run *r)
 {
 	if (!r->sparse || r->zero || !arn_options.thp || r->size < 2 * HUGE_PAGE_BYTES)
 		return;
+	if (!arn_os_purge((void *)r->base, run_block_bytes(r)))
+		return;
 	r->sparse = false;
-	if (arn_os_purge((void *)r->base, run_block_bytes(r)))
-		arn_os_want_huge((void *)r->base, run_block_bytes(r));
+	arn_os_want_huge((void *)r->base, run_block_bytes(r));
 }
 
 static struct run *map_fresh(size_t n, size_t align, bool sparse)

@@ -231,6 +231,8 @@ static struct chunk *chunk_add(uintptr_t base, unsigned npages)
 		c->used[i] = c->dirty[i] = 0;
 	bitmap_fill(c->used, npages, CHUNK_PAGES - npages, true);
 	c->in_lru = c->huge_pages = c->kept = false;
+	/* A child that is forked in between finds all of it, or none. */
+	atomic_signal_fence(memory_order_seq_cst);
 	c->npages = (uint16_t)npages;
 	bucket_insert(c);
 	empty_chunks++;

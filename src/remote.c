@@ -131,7 +131,7 @@ void arn_heap_collect_some(struct heap *h, unsigned runs)
 			continue;
 		}
 		if (unlikely(r->state == RUN_STARTER)) {
-			arn_starter_collect(h, r);
+			bytes += arn_starter_collect(h, r);
 			continue;
 		}
 		for (unsigned w = 0; w < r->nwords; w++) {
@@ -153,10 +153,7 @@ void arn_heap_collect_some(struct heap *h, unsigned runs)
 			arn_heap_run_freed(h, r);
 		}
 	}
-	/* What starter runs had is not in BYTES. */
-	if (h->collecting == NULL)
-		atomic_store_explicit(&h->remote_bytes, 0, memory_order_relaxed);
-	else
+	if (bytes > 0)
 		atomic_fetch_add_explicit(&h->remote_bytes, -bytes, memory_order_relaxed);
 	heap_settle(h);
 }
@@ -207,9 +204,10 @@ void arn_remote_free(struct heap *me, struct run *r, void *p)
 		return;
 	}
 	key = (uintptr_t)r + w;
-	s = combine_slot(me->combine, key);
 	me->combining = true;
 	atomic_signal_fence(memory_order_seq_cst);
+	/* Only now: a signal handler may move the words of a pair. */
+	s = combine_slot(me->combine, key);
 	if (s->key != key) {
 		/* The second of the two slots goes, the first is the second now. */
 		slot_send(s);

@@ -188,13 +188,14 @@ void *arn_starter_take(struct heap *h, unsigned cls)
 	return (void *)(r->base + (uintptr_t)at * QUANTUM);
 }
 
-/* The block at granule I of R, which has one. */
-static void put(struct heap *h, struct run *r, unsigned i)
+/* The block at granule I of R, which has one; returns its bytes. */
+static size_t put(struct heap *h, struct run *r, unsigned i)
 {
 	unsigned n = length(r, i);
 
 	mark(r, i, n, false);
 	heap_out(h, sizeclass_of(n * QUANTUM), -(size_t)1);
+	return n * QUANTUM;
 }
 
 /* The first run, from which blocks are taken, stays while its heap has a thread. */
@@ -213,8 +214,10 @@ void arn_starter_give(struct heap *h, struct run *r, const void *p)
 	given(h, r);
 }
 
-void arn_starter_collect(struct heap *h, struct run *r)
+size_t arn_starter_collect(struct heap *h, struct run *r)
 {
+	size_t bytes = 0;
+
 	for (unsigned w = 0; w < GRANULES / WORD_BITS; w++) {
 		_Atomic uint64_t *word = &run_remote(r)[w];
 		uint64_t bits;
@@ -229,10 +232,11 @@ void arn_starter_collect(struct heap *h, struct run *r)
 			/* Its owner freed it too. */
 			if (unlikely(!is_set(run_starts(r), i)))
 				not_a_block(r, (void *)(r->base + i * QUANTUM));
-			put(h, r, i);
+			bytes += put(h, r, i);
 		}
 	}
 	given(h, r);
+	return bytes;
 }
 
 bool arn_starter_all_free(struct run *r)

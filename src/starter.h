@@ -54,8 +54,8 @@ static inline bool starter_serves(const struct heap *h, unsigned cls, unsigned t
 void *arn_starter_take(struct heap *h, unsigned cls);
 /* Anything but the start of a live block is a crime. */
 void arn_starter_give(struct heap *h, struct run *r, const void *p);
-/* Takes in what other threads have freed of R. */
-void arn_starter_collect(struct heap *h, struct run *r);
+/* Takes in what other threads have freed of R; returns its bytes. */
+size_t arn_starter_collect(struct heap *h, struct run *r);
 /* Gives back the runs in which nothing is left. */
 void arn_starter_trim(struct heap *h);
 

@@ -366,6 +366,18 @@ START_TEST(remote_is_collected_in_parts)
 	ck_assert_ptr_null(h->collecting);
 	ck_assert_uint_eq(atomic_load(&h->remote_bytes), 0);
 	ck_assert_uint_eq(arn_pages.used, used);
+	/* Also what is queued while a part is left. */
+	for (unsigned i = 0; i <= COLLECT_RUNS; i++)
+		in_d[i] = take_one(h, d); /* each the only one of its run */
+	for (unsigned i = 0; i <= COLLECT_RUNS; i++)
+		arn_remote_free(me, pagemap_run(in_d[i]), in_d[i]);
+	arn_heap_collect_some(h, COLLECT_RUNS);
+	ck_assert_ptr_nonnull(h->collecting);
+	arn_remote_free(me, pagemap_run(in_c[0]), in_c[0]);
+	ck_assert_uint_eq(atomic_load(&h->remote_bytes), 4096 + 2048);
+	ck_assert_ptr_eq(take_one(h, c), in_c[0]);
+	ck_assert_uint_eq(atomic_load(&h->remote_bytes), 0);
+	ck_assert_uint_eq(arn_pages.used, used);
 	take_one(h, c);
 	ck_assert_uint_gt(arn_pages.used, used);
 	ck_assert(arn_heap_check(h));
