@@ -4,7 +4,7 @@
  *
  * When a call returns, dirty bytes (free pages in chunks, cached huge mappings) are at most
  *
- *     used / 8 + dirty_kib + extra          0 <= extra <= 63 MiB
+ *     used / 8 + dirty_kib + extra          0 <= extra <= 64 MiB
  *
  * extra follows what the program does, without a clock.  It is 0 until memory that was given back
  * turns out to be wanted again: each byte taken fresh from the kernel that was given back before,
@@ -19,7 +19,7 @@
  * dirty, all of it is offered (MADV_FREE).
  *
  * Free rows inside of runs that are partly in use are the heaps' own (heap.c:purge_runs): each heap
- * may keep the limit's share, and what it regretted, at most 63 MiB more for all heaps together.
+ * may keep the limit's share, and what it regretted, at most 64 MiB more for all heaps together.
  */
 #ifndef ARN_PROMISE_H
 #define ARN_PROMISE_H

@@ -53,9 +53,9 @@
 #define LARGE_MAX       (CHUNK_BYTES / 2)
 #define LARGE_MAX_PAGES (LARGE_MAX / PAGE_BYTES)
 
-/* A large block that realloc had to move begins the longest row, so that the next steps need no copy,
- * when it is a sixteenth of all that is in use: then few can.  200 growing vectors have 29.6 MiB
- * resident, 33 with a thirty-second, 37 without a limit (30.7 without all this). */
+/* A large block that realloc had to move begins the longest row, so that the next steps need no
+ * copy, when it is a sixteenth of all that is in use: then few can.  200 growing vectors have 29.6
+ * MiB resident, 33 with a thirty-second, 37 without a limit (30.7 without all this). */
 #define GROWS_SHIFT 4
 
 /* A run has at most 1024 regions: 16 words of bitmap.  Its size doubles with the number of runs
@@ -123,13 +123,14 @@
 #define WINDOW_MAPPED (1 * GIB)
 
 /* Dirty (free but resident) pages are bounded by an eighth of the pages in use, plus a fixed part,
- * the option dirty_kib, plus up to 63 MiB where the same pages are wanted again and again (with the
- * default of dirty_kib: 63.25 MiB): see promise.h. */
+ * the option dirty_kib, plus up to 64 MiB where the same pages are wanted again and again: a loop
+ * over 64 MiB keeps them.  See promise.h. */
 #define DIRTY_SHIFT     3
-#define DIRTY_EXTRA_MAX (63 * MIB)
-/* Blocks come and go in few, large pieces, and rows must be free where the next one fits: 19 thousand
- * faults of buffers-touched instead of 26 (with 2) or 33 (1); 4 saves no more.  Not so for runs and
- * for growth in place: sqlite3 had 23.5 MiB at its peak instead of 21.5, and no fault less. */
+#define DIRTY_EXTRA_MAX (64 * MIB)
+/* Blocks come and go in few, large pieces, and rows must be free where the next one fits: 19
+ * thousand faults of buffers-touched instead of 26 (with 2) or 33 (1); 4 saves no more.  Not so for
+ * runs and for growth in place: sqlite3 had 23.5 MiB at its peak instead of 21.5, and no fault
+ * less. */
 #define BLOCK_REGRET 3
 /* Dirty pages are offered to the kernel when a quarter as much came fresh: an offer is a tenth of a
  * fault. */

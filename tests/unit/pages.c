@@ -630,6 +630,25 @@ START_TEST(huge_tail_above_the_promise)
 }
 END_TEST
 
+/* A loop over 64 MiB faults them in twice, not each time. */
+START_TEST(huge_loop_is_kept)
+{
+	size_t purged = 0;
+
+	boot();
+	for (int turn = 0; turn < 6; turn++) {
+		struct run *r = huge_new(64 * MIB);
+
+		if (turn == 2)
+			purged = arn_pages.purged;
+		arn_huge_put(r);
+	}
+	ck_assert_uint_gt(purged, 0);
+	ck_assert_uint_eq(arn_pages.purged, purged);
+	ck_assert_uint_eq(arn_pages.dirty, 64 * MIB);
+}
+END_TEST
+
 START_TEST(huge_grows_from_cache)
 {
 	struct run *r;
@@ -872,6 +891,7 @@ int main(void)
 	unit_add(s, "huge", huge_cache_serves_again);
 	unit_add(s, "huge", huge_cache_splits);
 	unit_add(s, "huge", huge_tail_above_the_promise);
+	unit_add(s, "huge", huge_loop_is_kept);
 	unit_add(s, "huge", huge_grows_from_cache);
 	unit_add(s, "huge", huge_resize_keeps_contents);
 	unit_add(s, "huge", huge_shrink_keeps_the_promise);
