@@ -15,6 +15,7 @@
 #include "meta.h"
 #include "pagemap.h"
 #include "pages.h"
+#include "run_ops.h"
 #include "tcache.h"
 
 /* All kinds of blocks, in every child: what it was forked from must serve it whole. */
@@ -593,6 +594,68 @@ START_TEST(forks_at_every_instruction)
 	ck_assert_int_eq(failures, 0);
 }
 END_TEST
+
+static struct {
+	struct heap *me;
+	struct run *r;
+	void *p;
+	unsigned at, now;
+} handler;
+
+static void free_at_instruction(int sig)
+{
+	(void)sig;
+	if (handler.now++ == handler.at)
+		arn_remote_free(handler.me, handler.r, handler.p);
+}
+
+/* While a free goes to the table, a signal handler frees into the other slot of its pair: no word may
+ * end in another pair, or before the table. */
+START_TEST(handler_frees_at_every_instruction)
+{
+	struct sigaction sa = {.sa_handler = free_at_instruction};
+	struct heap *h = unit_heap(HEAP_THREAD), *me = unit_heap(HEAP_THREAD);
+	unsigned c = sizeclass_of(64), n, word, at;
+	static void *p[256];
+	struct run *r;
+	void *first, *second, *other;
+
+	n = arn_heap_take(h, c, p + 256, 256);
+	r = pagemap_run(p[255]);
+	ck_assert_uint_eq(n, r->nregions);
+	word = (uintptr_t)r / ARN_CACHE_LINE % 2;
+	first = run_region(r, word * WORD_BITS);
+	second = run_region(r, word * WORD_BITS + 1);
+	other = run_region(r, (word + 1) * WORD_BITS);
+	sigaction(SIGTRAP, &sa, NULL);
+	for (at = 0;; at++) {
+		arn_remote_free(me, r, first);
+		arn_remote_flush(me); /* the slot is empty, and keeps its key */
+		handler.me = me;
+		handler.r = r;
+		handler.p = other;
+		handler.at = at;
+		handler.now = 0;
+		single_step(true);
+		arn_remote_free(me, r, second);
+		single_step(false);
+		if (handler.now <= at)
+			break;
+		for (unsigned i = 0; i < COMBINE_SLOTS; i++) {
+			const struct combine_slot *s = &me->combine->slots[i];
+
+			if (s->mask != 0)
+				ck_assert_ptr_eq(combine_slot(me->combine, s->key), s);
+		}
+		arn_remote_flush(me);
+		arn_heap_collect(h);
+		ck_assert_uint_eq(h->bins[c].out, n - 3);
+		ck_assert_uint_eq(arn_heap_take(h, c, p + 3, 3), 3);
+		memset(me->combine, 0, sizeof *me->combine); /* or each key has its slot already */
+	}
+	ck_assert_uint_gt(at, 50);
+}
+END_TEST
 #define HAVE_STEPS 1
 #else
 #define HAVE_STEPS 0
@@ -616,6 +679,7 @@ int main(void)
 	unit_add(s, "any", forks_of_forks);
 #if HAVE_STEPS
 	unit_add(s, "any", forks_at_every_instruction);
+	unit_add(s, "any", handler_frees_at_every_instruction);
 #endif
 	unit_add(s, "raw", fork_without_handlers);
 	unit_add(s, "raw", fork_in_signal_handler);
