@@ -521,9 +521,8 @@ static struct chunk *find_warm(unsigned n, unsigned align, struct row_place *p)
 		       : NULL;
 }
 
-/* RUN: before clean pages come those that are resident anyway, or a program that takes and gives
- * back in waves would have both (bulk of 100,000 had 3 MiB more at its peak).  Blocks fill what
- * fits them best, since their lengths differ.
+/* RUN: before clean pages come those that are resident anyway, or waves would have both (bulk of
+ * 100,000: 3 MiB more at its peak).  Blocks, whose lengths differ, fill what fits them best.
  * GROWS: in the longest row, or one in which no large block can become too long, if the block is
  * worth it: many small ones that grow side by side would leave holes everywhere. */
 static struct chunk *find_chunk(unsigned n, unsigned align, bool run, bool grows,
