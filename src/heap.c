@@ -549,7 +549,8 @@ void arn_heap_renew(struct heap *h)
 		arn_live_tell(-h->bins[c].out * arn_class[c].size);
 	for (unsigned c = 1; c < NCLASSES; c++)
 		h->bins[c] = (struct bin){.base = NULL};
-	/* Runs that wait in lists of H are of the old id now: whoever takes them passes them on. */
+	/* The part that was being worked off may be out of date in memory, and lead in a circle. */
+	h->collecting = NULL;
 	atomic_store_explicit(&h->remote_bytes, 0, memory_order_relaxed);
 	h->large = NULL;
 	h->untold = h->idle = h->gone = h->kept = 0;
