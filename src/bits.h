@@ -70,20 +70,18 @@ static inline bool bitmap_test(const uint64_t *map, unsigned i)
 	return map[i / WORD_BITS] >> (i % WORD_BITS) & 1;
 }
 
-/* Sets bit I % 64 of *W; returns whether it was set.  x86 has one instruction for that, which no
- * compiler makes of a test and an or. */
+/* Sets bit I % 64 of *W, a variable that nobody else sees; returns whether it was set.  x86 has one
+ * instruction for that, which no compiler makes of a test and an or. */
 static inline bool bits_test_and_set(uint64_t *w, uintptr_t i)
 {
 	bool was;
-	uint64_t x = *w;
 
 #ifdef __x86_64__
-	__asm__("btsq %2, %0" : "+r"(x), "=@ccc"(was) : "r"((uint64_t)i));
+	__asm__("btsq %2, %0" : "+r"(*w), "=@ccc"(was) : "r"((uint64_t)i));
 #else
-	was = x >> (i % WORD_BITS) & 1;
-	x |= 1ull << (i % WORD_BITS);
+	was = *w >> (i % WORD_BITS) & 1;
+	*w |= 1ull << (i % WORD_BITS);
 #endif
-	RELAXED_SET(*w, x);
 	return was;
 }
 

@@ -252,49 +252,10 @@ unsigned arn_heap_take(struct heap *h, unsigned cls, void **end, unsigned want)
 	return got;
 }
 
-/* Regions are looked up and put back in groups: the lines of one group's runs are fetched while
- * they are still being looked up. */
-#define GROUP 16
-
-struct found {
-	struct run *run;
-	void *p;
-};
-
-/* Puts back the regions from F on, up to the entry without a run, or to the first run whose pages
- * went, since what was looked up may be out of date then; returns the end. */
-static ARN_SLOW const struct found *give_group(struct heap *h, const struct sizeclass *sc,
-					       const struct found *f)
+/* The run of P, whose page must be one of a run of class and owner INFO.  TOP is the map's. */
+static inline struct run *run_to_give(page_info *m, uintptr_t top, uint32_t info, const void *p)
 {
-	do {
-		const struct found *from = f;
-		struct run *r = f->run;
-		unsigned nfree;
-
-		do {
-			uintptr_t region = sizeclass_region(sc, (uintptr_t)f->p - r->base);
-
-			if (unlikely(region >= r->nregions))
-				arn_heap_crime(CRIME_INTERIOR, f->p);
-			if (unlikely(bits_test_and_set(&r->bits[region / WORD_BITS], region)))
-				arn_heap_crime(CRIME_DOUBLE_FREE, f->p);
-		} while ((++f)->run == r);
-		/* Where the lowest free bit is now, the next refill finds out. */
-		r->first = 0;
-		nfree = r->nfree + (unsigned)(f - from);
-		RELAXED_SET(r->nfree, (uint16_t)nfree);
-		if (unlikely(nfree == r->nregions || !r->listed)) {
-			arn_heap_run_freed(h, r);
-			break;
-		}
-	} while (f->run != NULL);
-	return f;
-}
-
-/* The run of P, whose page must be one of a run of class and owner INFO. */
-static inline struct run *run_to_give(page_info *m, uint32_t info, void *p)
-{
-	uintptr_t page = pagemap_page(m, p);
+	uintptr_t page = (top - (uintptr_t)p) >> PAGE_SHIFT;
 
 	/* A second copy of the pointer outlived its run. */
 	if (unlikely(atomic_load_explicit(&m[page], memory_order_relaxed) != info))
@@ -307,61 +268,95 @@ static inline struct run *run_to_give(page_info *m, uint32_t info, void *p)
 static ARN_SLOW void *const *give_row(struct heap *h, const struct sizeclass *sc, struct run *r,
 				      void *const *p, void *const *end)
 {
+	const struct sizeclass c = *sc;
 	const uintptr_t base = r->base, nregions = r->nregions;
-	uintptr_t region = sizeclass_region(sc, (uintptr_t)*p - base);
+	uintptr_t region = sizeclass_region(&c, (uintptr_t)*p - base);
 	void *const *from = p;
+	unsigned nfree;
 
 	if (unlikely(region >= nregions))
 		arn_heap_crime(CRIME_INTERIOR, *p);
 	do {
-		uintptr_t word = region / WORD_BITS;
+		const uintptr_t word = region / WORD_BITS, first = word * WORD_BITS;
+		const uintptr_t room =
+			nregions - first < WORD_BITS ? nregions - first : (uintptr_t)WORD_BITS;
 		uint64_t bits = r->bits[word];
 
+		region -= first;
 		do {
 			if (unlikely(bits_test_and_set(&bits, region)))
 				arn_heap_crime(CRIME_DOUBLE_FREE, *p);
-			region = ++p < end ? sizeclass_region(sc, (uintptr_t)*p - base) : nregions;
-		} while (region / WORD_BITS == word && region < nregions);
+			if (++p == end) {
+				region = nregions;
+				break;
+			}
+			region = sizeclass_region(&c, (uintptr_t)*p - base) - first;
+		} while (region < room);
 		RELAXED_SET(r->bits[word], bits);
+		region += first;
 	} while (region < nregions);
-	r->first = 0;
-	RELAXED_SET(r->nfree, (uint16_t)(r->nfree + (unsigned)(p - from)));
-	if (unlikely(r->nfree == r->nregions || !r->listed))
+	nfree = r->nfree + (unsigned)(p - from);
+	RELAXED_SET(r->nfree, (uint16_t)nfree);
+	if (unlikely(nfree == nregions || !r->listed))
 		arn_heap_run_freed(h, r);
 	return p;
 }
+
+/* Puts back the regions from P on, of any runs, up to STOP or to the first that changes more than
+ * its run's bitmap; returns the end. */
+static ARN_SLOW void *const *give_each(struct heap *h, const struct sizeclass *sc, page_info *m,
+				       uint32_t info, void *const *p, void *const *stop)
+{
+	const struct sizeclass c = *sc;
+	const uintptr_t top = pagemap_header(m)->top;
+
+	do {
+		struct run *r = run_to_give(m, top, info, *p);
+		uintptr_t region = sizeclass_region(&c, (uintptr_t)*p - r->base);
+		const uint16_t nregions = r->nregions;
+		uint16_t nfree;
+		uint64_t bits;
+
+		if (unlikely(region >= nregions))
+			arn_heap_crime(CRIME_INTERIOR, *p);
+		bits = r->bits[region / WORD_BITS];
+		if (unlikely(bits_test_and_set(&bits, region)))
+			arn_heap_crime(CRIME_DOUBLE_FREE, *p);
+		RELAXED_SET(r->bits[region / WORD_BITS], bits);
+		nfree = (uint16_t)(r->nfree + 1);
+		RELAXED_SET(r->nfree, nfree);
+		p++;
+		/* It was full, or is free as a whole. */
+		if (unlikely(nfree == 1) || unlikely(nfree == nregions)) {
+			arn_heap_run_freed(h, r);
+			break;
+		}
+	} while (p < stop);
+	return p;
+}
+
+/* Of so many regions the first and the last are looked at: in one run, all are taken for
+ * neighbours. */
+#define GROUP 16
 
 void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 {
 	const struct sizeclass *sc = &arn_class[cls];
 	const uint32_t info = h->info | cls;
+	void *const *const end = p + n;
 
 	heap_out(h, cls, -(size_t)n);
-	while (n > 0) {
+	while (p < end) {
 		page_info *m = pagemap_now(); /* another one may be there since the last group */
-		struct found found[GROUP + 1], *f = found;
-		unsigned group = n < GROUP ? n : GROUP;
-		const struct found *end = found + group;
-		struct run *r = run_to_give(m, info, *p);
-		void *const *q = p;
+		void *const *stop = end - p < GROUP ? end : p + GROUP;
+		struct run *r = run_to_give(m, pagemap_header(m)->top, info, *p);
 
 		/* Neighbours, as a structure that is freed in its order has them, need no more than
 		 * the one look into the page map. */
-		if ((uintptr_t)p[group - 1] - r->base < (size_t)r->npages << PAGE_SHIFT) {
-			q = give_row(h, sc, r, p, p + n);
-			n -= (unsigned)(q - p);
-			p = q;
-			continue;
-		}
-		do {
-			f->run = run_to_give(m, info, *q);
-			f->p = *q++;
-			__builtin_prefetch(&f->run->base, 1);
-		} while (++f < end);
-		f->run = NULL;
-		end = give_group(h, sc, found);
-		p += end - found;
-		n -= (unsigned)(end - found);
+		if ((uintptr_t)stop[-1] - r->base < (size_t)r->npages << PAGE_SHIFT)
+			p = give_row(h, sc, r, p, end);
+		else
+			p = give_each(h, sc, m, info, p, stop);
 	}
 	heap_settle(h);
 }

@@ -26,7 +26,6 @@ struct run *arn_run_new(unsigned cls, unsigned npages, uint32_t owner)
 		RELAXED_SET(r->bits[r->nwords - 1], bits_low(nregions % WORD_BITS));
 	RELAXED_SET(r->cls, (uint8_t)cls);
 	RELAXED_SET(r->nfree, (uint16_t)nregions);
-	r->first = 0;
 	r->looked = 0;
 	r->gone_kib = 0;
 	r->listed = false;
@@ -67,13 +66,17 @@ static inline void **take_row(void **end, uintptr_t p, size_t size, unsigned n)
 unsigned arn_run_take(struct run *r, void **end, unsigned want)
 {
 	size_t size = arn_class[r->cls].size;
-	unsigned got = 0, w = r->first;
+	unsigned got = 0, w = 0;
 
 	if (want > r->nfree)
 		want = r->nfree;
 	while (got < want) {
-		uint64_t bits = r->bits[w];
-		uintptr_t word_base = r->base + (size_t)w * WORD_BITS * size;
+		uint64_t bits;
+		uintptr_t word_base;
+
+		while ((bits = r->bits[w]) == 0)
+			w++;
+		word_base = r->base + (size_t)w * WORD_BITS * size;
 
 		/* Row by row: what is free mostly lies side by side, in real programs 98 of 100. */
 		while (bits != 0 && got < want) {
@@ -88,10 +91,7 @@ unsigned arn_run_take(struct run *r, void **end, unsigned want)
 			got += n;
 		}
 		RELAXED_SET(r->bits[w], bits);
-		if (bits == 0)
-			w++;
 	}
-	r->first = (uint16_t)w;
 	RELAXED_SET(r->nfree, (uint16_t)(r->nfree - got));
 	return got;
 }
@@ -148,7 +148,6 @@ bool arn_run_check(const struct run *r)
 		n += bits_popcount(r->bits[i]);
 		remote += bits_popcount(theirs);
 		ok &= (r->bits[i] & theirs) == 0;
-		ok &= i >= r->first || r->bits[i] == 0;
 	}
 	return ok && n == r->nfree && n + remote <= r->nregions;
 }

@@ -61,7 +61,7 @@ struct run {
 	_Atomic uint32_t owner; /* heap id; changes only between lives */
 	uint16_t nfree;
 	uint16_t nregions;
-	uint16_t first; /* no word below this one has a free bit; starters: behind the last block */
+	uint16_t first; /* starters: behind the last block */
 	union {
 		/* nfree when free rows were last looked for; 0: taken from since */
 		uint16_t looked;

@@ -27,7 +27,6 @@ static inline void run_add(struct run *r, unsigned w, uint64_t mask, unsigned co
 {
 	RELAXED_SET(r->bits[w], r->bits[w] | mask);
 	RELAXED_SET(r->nfree, (uint16_t)(r->nfree + count));
-	r->first = w < r->first ? (uint16_t)w : r->first;
 }
 
 /* Marks the regions of MASK in word W free; returns those that were free already (a crime). */

@@ -129,7 +129,7 @@ static void small_heap(void)
 	live = written(500, 500);
 	freed = written(500, 500);
 	large = written(100000, 1);
-	huge = written(3 << 20, 1);
+	huge = written(5 << 20, 1);
 	free(freed);
 	printf("pointer live %p\npointer inner %p\npointer freed %p\npointer large %p\n"
 	       "pointer huge %p\n", live, live + 7, freed, large, huge);
