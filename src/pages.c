@@ -514,15 +514,18 @@ static struct chunk *find_place(unsigned row, unsigned least, unsigned n, unsign
 	return c != NULL && rows_find(c, least, n, align, p) ? c : NULL;
 }
 
-/* A place all of whose pages are dirty, in the chunk to which pages came back last. */
+/* A place all of whose pages are dirty, in one of the chunks to which pages came back last.  Four:
+ * with one, waves of mixed sizes had 44 MiB at their peak instead of 42, sqlite3 4,150 faults
+ * instead of 3,730, clang 9,420 instead of 9,080; 16 change no more. */
 static struct chunk *find_warm(unsigned n, unsigned align, struct row_place *p)
 {
 	struct chunk *c = lru_tail;
 
-	return c != NULL && c->ndirty >= n && c->largest >= n && rows_find(c, n, n, align, p) &&
-			       bitmap_count(c->dirty, p->at, n) == n
-		       ? c
-		       : NULL;
+	for (unsigned i = 0; c != NULL && i < 4; c = c->lru_prev, i++)
+		if (c->ndirty >= n && c->largest >= n && rows_find(c, n, n, align, p) &&
+		    bitmap_count(c->dirty, p->at, n) == n)
+			return c;
+	return NULL;
 }
 
 /* RUN: before clean pages come those that are resident anyway, or waves would have both (bulk of
