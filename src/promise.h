@@ -8,7 +8,7 @@
  *
  * extra follows what the program does, without a clock.  It is 0 until memory that was given back
  * turns out to be wanted again: each byte taken fresh from the kernel that was given back before,
- * in the same epoch or not long before it, is regretted, and added, three times when it was taken for
+ * in the same epoch or not long before it, is regretted, and added, six times when it was taken for
  * a large or huge block.  An epoch ends when the program has taken sixteen times the limit; if more
  * than half of the limit lay dirty through all of it, a quarter of that was wanted by nobody and is
  * taken off.  So a loop over 64 MiB faults them in twice, not each time, and a program that turns to

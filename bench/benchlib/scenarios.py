@@ -72,6 +72,7 @@ def rows():
     add("large", "calloc-large-untouched", "micro calloc dist=300000 live=16 n=30000", {"n": 2000})
     add("large", "calloc-large-read", "micro calloc dist=300000 live=16 read=1 n=8000", {"n": 500})
     add("large", "calloc-huge", "micro calloc dist=8000000 live=4 read=1 n=300", {"n": 30})
+    add("large", "calloc-table", "micro calloc dist=64000000 live=2 n=300", {"n": 30})
     add("large", "realloc-geometric-1g", "micro realloc to=1g", {"to": "64m"}, warm=1600)
     add("large", "realloc-geometric-64m", "micro realloc to=64m n=12", {"n": 1})
     add("large", "realloc-geometric-1m", "micro realloc to=1m n=10000", {"n": 20})

@@ -574,6 +574,41 @@ START_TEST(huge_cache_serves_again)
 }
 END_TEST
 
+/* What calloc gave out and nobody filled comes again from the kernel; what was filled is cleared,
+ * and what is shorter too. */
+START_TEST(huge_unwritten_is_not_cleared)
+{
+	static unsigned char resident[32 * MIB / 4096 + 1];
+	struct run *r;
+	size_t there = 0;
+
+	arn_options.dirty_kib = 64 * 1024;
+	boot();
+	r = arn_huge_get(32 * MIB, 1, 0, true);
+	ck_assert(r->zero);
+	memset((void *)r->base, 1, 64 * KIB);
+	arn_huge_put(r);
+	r = arn_huge_get(32 * MIB, 1, 0, true);
+	ck_assert(r->zero);
+	ck_assert_int_eq(mincore((void *)r->base, r->size, resident), 0);
+	for (size_t i = 0; i < r->size / (size_t)sysconf(_SC_PAGESIZE); i++)
+		there += resident[i] & 1;
+	ck_assert_uint_eq(there, 0);
+	require_huge_tag(r, r->size, 0);
+	memset((void *)r->base, 1, r->size / 2);
+	arn_huge_put(r);
+	r = arn_huge_get(32 * MIB, 1, 0, true);
+	ck_assert(!r->zero);
+	arn_huge_put(r);
+	arn_pages_trim(0);
+	r = arn_huge_get(31 * MIB, 1, 0, true);
+	arn_huge_put(r);
+	r = arn_huge_get(31 * MIB, 1, 0, true);
+	ck_assert(!r->zero);
+	REQUIRE_STATES();
+}
+END_TEST
+
 START_TEST(huge_cache_splits)
 {
 	struct run *front, *tail;
@@ -889,6 +924,7 @@ int main(void)
 	unit_add(s, "pages", pages_growth_is_regretted);
 	unit_add(s, "pages", pages_contain_what_is_ours);
 	unit_add(s, "huge", huge_cache_serves_again);
+	unit_add(s, "huge", huge_unwritten_is_not_cleared);
 	unit_add(s, "huge", huge_cache_splits);
 	unit_add(s, "huge", huge_tail_above_the_promise);
 	unit_add(s, "huge", huge_loop_is_kept);
