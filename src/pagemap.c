@@ -79,7 +79,9 @@ bool arn_pagemap_cover(const void *p, size_t n)
 	size_t want, bytes;
 	char *mem;
 
-	if (to < from) /* in the last page of the address space (32 bits): it has no entry */
+	/* In the last page of the address space (32 bits), or the first: they have no entry.  So
+	 * NULL is outside of every window, and free(NULL) ends early where all is mapped low. */
+	if (to < from || from == 0)
 		return false;
 	if (from >= begin && to <= end)
 		return true;
@@ -95,7 +97,7 @@ bool arn_pagemap_cover(const void *p, size_t n)
 		if (from > begin)
 			from = begin;
 		if (to - from < want)
-			from = to > want ? to - want : 0;
+			from = to > want ? to - want : PAGE_BYTES;
 	} else {
 		from = begin;
 		if (to - from < want)
