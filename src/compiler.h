@@ -82,6 +82,14 @@
 #define ARN_STEP(pointer, n) RELAXED_SET(pointer, (pointer) + (n))
 #endif
 
+/* P is what the function returns: gcc puts it into another register first where an ARN_STEP follows.
+ */
+#if defined(__x86_64__)
+#define ARN_RESULT(p) __asm__("" : "+a"(p))
+#else
+#define ARN_RESULT(p) ((void)0)
+#endif
+
 /* Internal errors.  Client errors go to arn_crime() and are always on. */
 void arn_assert_fail(const char *expr, const char *file, int line) __attribute__((noreturn, cold));
 #define ARN_ASSERT(e)                                                                              \
