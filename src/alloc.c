@@ -289,29 +289,17 @@ void *arn_calloc_in(struct heap *h, size_t nmemb, size_t size)
 	return likely(p != NULL) ? memset(p, 0, n) : NULL;
 }
 
-static ARN_SLOW void *calloc_slow(size_t n)
-{
-	void *p;
-
-	if (n > SMALL_MAX)
-		return large_calloc(NULL, n);
-	p = tcache_malloc(n);
-	return likely(p != NULL) ? memset(p, 0, n) : NULL;
-}
-
-void *arn_calloc(size_t nmemb, size_t size)
+ARN_SLOW void *arn_calloc_slow(size_t nmemb, size_t size)
 {
 	size_t n;
 	void *p;
 
 	if (unlikely(__builtin_mul_overflow(nmemb, size, &n)))
 		return no_memory();
-	/* Nothing to be kept across a call, nothing to be saved. */
-	p = likely(n <= DIRECT_MAX) ? tcache_take(arn_heap, sizeclass_direct(n)) : NULL;
-	if (unlikely(p == NULL))
-		return calloc_slow(n);
-	valgrind_malloc(p, n, false);
-	return memset(p, 0, n);
+	if (n > SMALL_MAX)
+		return large_calloc(NULL, n);
+	p = tcache_malloc(n);
+	return likely(p != NULL) ? memset(p, 0, n) : NULL;
 }
 
 /* ---- free --------------------------------------------------------------------------------- */
@@ -431,9 +419,7 @@ ARN_SLOW void arn_free_slow(void *p)
 		free_first_of_word(h, r, p, info);
 		return;
 	}
-	/* The window may cover NULL, as it does under valgrind. */
-	if (p != NULL)
-		free_other(p, info);
+	free_other(p, info);
 }
 
 /* ---- realloc ------------------------------------------------------------------------------- */
@@ -549,9 +535,7 @@ static void *realloc_large(void *p, struct run *r, size_t size)
 static void *realloc_small(void *p, uint32_t info, size_t size)
 {
 	unsigned cls = class_at(p, info);
-	bool own = (info ^ arn_heap->info) < NCLASSES;
 	const size_t old = arn_class[cls].size;
-	void *q;
 
 	if (size <= SMALL_MAX && sizeclass_of(size) == cls) {
 		valgrind_resize(p, valgrind_asked(p, old), size, old);
@@ -559,18 +543,10 @@ static void *realloc_small(void *p, uint32_t info, size_t size)
 			request_change(p, size);
 		return p;
 	}
-	if (unlikely(!own || ARN_VALGRIND))
-		return realloc_move(own ? NULL : arn_arena_of(p), p, old, size, size);
-	q = tcache_malloc(size);
-	if (unlikely(q == NULL))
-		return size <= old ? not_shrunk(p) : NULL;
-	memmove(q, p, old < size ? old : size);
-	if (unlikely(!tcache_push(arn_heap, cls, p)))
-		arn_free_slow(p);
-	return q;
+	return realloc_move(arn_arena_of(p), p, old, size, size);
 }
 
-void *arn_realloc(void *p, size_t size)
+static ARN_SLOW void *realloc_slow(void *p, size_t size)
 {
 	uint32_t info;
 
@@ -593,6 +569,40 @@ void *arn_realloc(void *p, size_t size)
 	if (likely(INFO_CLASS(info) <= INFO_STARTER))
 		return realloc_small(p, info, size);
 	return realloc_large(p, large_at(p, info), size);
+}
+
+/* Mostly a small block of this thread becomes another one. */
+void *arn_realloc(void *p, size_t size)
+{
+	page_info *m = pagemap_now();
+	uintptr_t off = pagemap_offset(m, p), region;
+	struct heap *h = arn_heap;
+	const struct sizeclass *sc;
+	size_t old, cls;
+	struct run *r;
+	void *q;
+
+	if (unlikely(size - 1 >= SMALL_MAX || !pagemap_covers(m, off)) || ARN_VALGRIND)
+		return realloc_slow(p, size);
+	old = pagemap_info_at(m, off) ^ h->info;
+	r = pagemap_run_at(m, off);
+	if (unlikely(old >= NCLASSES || r == NULL))
+		return realloc_slow(p, size);
+	sc = &arn_class[old];
+	region = sizeclass_region(sc, (uintptr_t)p - r->base);
+	if (unlikely(region >= r->nregions))
+		arn_crime(CRIME_INTERIOR, p);
+	cls = sizeclass_of(size);
+	if (cls == old)
+		return live_recording() ? realloc_slow(p, size) : p;
+	q = tcache_take(h, cls);
+	if (unlikely(q == NULL))
+		return realloc_move(NULL, p, sc->size, size, size);
+	q = memmove(q, p, size < sc->size ? size : sc->size);
+	/* The heap is loaded again rather than saved. */
+	if (unlikely(!tcache_push(arn_heap, old, p)))
+		arn_free_slow(p);
+	return q;
 }
 
 void *arn_reallocarray(void *p, size_t nmemb, size_t size)

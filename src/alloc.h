@@ -6,9 +6,12 @@
 #ifndef ARN_ALLOC_H
 #define ARN_ALLOC_H
 
+#include <string.h>
+
 #include "tcache_inl.h"
 
-void *arn_calloc(size_t nmemb, size_t size);
+/* What tcache_calloc() and tcache_realloc() leave: everything, really. */
+void *arn_calloc_slow(size_t nmemb, size_t size);
 void *arn_realloc(void *p, size_t size);
 void *arn_reallocarray(void *p, size_t nmemb, size_t size);
 /* ALIGNMENT of any value, rounded up to a power of two; EINVAL, ENOMEM. */
@@ -34,6 +37,50 @@ extern _Atomic size_t arn_delete_mismatches;
 
 /* The shared heap that P's block belongs to, or NULL. */
 struct heap *arn_arena_of(const void *p);
+
+/* Clears the BYTES of a region, a multiple of 16: no more instructions than a call of memset takes
+ * to find out what to do. */
+#define CLEAR_HERE_MAX ((size_t)128)
+ARN_HOT void region_clear(void *p, size_t bytes)
+{
+	char *from = __builtin_assume_aligned(p, QUANTUM), *end = from + bytes;
+
+	memset(from, 0, QUANTUM);
+	memset(end - QUANTUM, 0, QUANTUM);
+	if (bytes <= 2 * QUANTUM)
+		return;
+	memset(from + QUANTUM, 0, QUANTUM);
+	memset(end - 2 * QUANTUM, 0, QUANTUM);
+	if (bytes <= 4 * QUANTUM)
+		return;
+	memset(from + 2 * QUANTUM, 0, 2 * QUANTUM);
+	memset(end - 4 * QUANTUM, 0, 2 * QUANTUM);
+}
+
+ARN_HOT void *tcache_calloc(size_t nmemb, size_t size)
+{
+	size_t n, cls;
+	void *p;
+
+	if (unlikely(__builtin_mul_overflow(nmemb, size, &n)))
+		return arn_calloc_slow(nmemb, size);
+	if (n > DIRECT_MAX)
+		return arn_calloc_slow(nmemb, size);
+	cls = sizeclass_direct(n);
+	p = tcache_take(arn_heap, cls);
+	if (unlikely(p == NULL))
+		return arn_calloc_slow(nmemb, size);
+	valgrind_malloc(p, n, false);
+	if (ARN_VALGRIND || n > CLEAR_HERE_MAX)
+		return memset(p, 0, n);
+	region_clear(p, cls * QUANTUM);
+	return p;
+}
+
+ARN_HOT void *tcache_realloc(void *p, size_t size)
+{
+	return p == NULL ? tcache_malloc(size) : arn_realloc(p, size);
+}
 
 /* The usual free, but only when SIZE has the class that P's page has. */
 ARN_HOT void tcache_delete(void *p, size_t size)

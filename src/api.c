@@ -42,12 +42,12 @@ API void afree_aligned_sized(void *p, size_t alignment, size_t size)
 
 API void *acalloc(size_t nmemb, size_t size)
 {
-	return arn_calloc(nmemb, size);
+	return tcache_calloc(nmemb, size);
 }
 
 API void *arealloc(void *p, size_t size)
 {
-	return arn_realloc(p, size);
+	return tcache_realloc(p, size);
 }
 
 API void *areallocarray(void *p, size_t nmemb, size_t size)

@@ -53,12 +53,12 @@ ARN_EXPORT ARN_ALIGNED_CODE void free(void *p)
 
 ARN_EXPORT void *calloc(size_t nmemb, size_t size)
 {
-	return arn_calloc(nmemb, size);
+	return tcache_calloc(nmemb, size);
 }
 
 ARN_EXPORT void *realloc(void *p, size_t size)
 {
-	return arn_realloc(p, size);
+	return tcache_realloc(p, size);
 }
 
 /* As libc's does, it calls the program's realloc, which is another one in a program that brings a

@@ -108,6 +108,14 @@ static inline struct run *_Atomic *pagemap_run_slot_at(page_info *m, uintptr_t p
 	return (struct run * _Atomic *)pagemap_header(m) + (intptr_t)~page;
 }
 
+/* The run of the page at OFFSET, which is in the window. */
+static inline struct run *pagemap_run_at(page_info *m, uintptr_t offset)
+{
+	return atomic_load_explicit(
+		pagemap_run_slot_at(m, offset >> (PAGE_SHIFT - QUANTUM_SHIFT)),
+		memory_order_relaxed);
+}
+
 /* For 16-aligned p in the window. */
 static inline struct run *_Atomic *pagemap_run_slot(page_info *m, const void *p)
 {

@@ -117,7 +117,7 @@ START_TEST(all_sizes)
 		size_t n = 1 + unit_random(&seed) % top;
 
 		if (block[i] == NULL) {
-			block[i] = kind & 1 ? tcache_malloc(n) : arn_calloc(1, n);
+			block[i] = kind & 1 ? tcache_malloc(n) : tcache_calloc(1, n);
 			REQUIRE(block[i] != NULL);
 			if ((kind & 1) == 0)
 				require_fill(block[i], n, 0);
