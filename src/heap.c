@@ -185,15 +185,17 @@ static void release(struct heap *h, struct run *r)
 	arn_run_release(r);
 }
 
-void arn_heap_run_freed(struct heap *h, struct run *r)
+bool arn_heap_run_freed(struct heap *h, struct run *r)
 {
 	if (!r->listed)
 		run_list(h, r);
 	/* An empty run goes back, but for the last one of a bin of small regions: the bin will want
 	 * it again, and its 64 KiB are within the bound per heap. */
-	if (r->nfree == r->nregions &&
-	    !(r->next == NULL && r->prev == NULL && arn_class[r->cls].size <= KIB))
-		release(h, r);
+	if (r->nfree < r->nregions ||
+	    (r->next == NULL && r->prev == NULL && arn_class[r->cls].size <= KIB))
+		return false;
+	release(h, r);
+	return true;
 }
 
 /* ---- taking and giving -------------------------------------------------------------------- */
@@ -263,47 +265,68 @@ static inline struct run *run_to_give(page_info *m, uintptr_t top, uint32_t info
 	return atomic_load_explicit(pagemap_run_slot_at(m, page), memory_order_relaxed);
 }
 
+/* Sets the bits of up to COUNT regions in a word of N regions that begins at BASE; returns how many
+ * came before the first that is none of them. */
+static inline unsigned give_bits(const struct sizeclass *sc, uintptr_t base, uintptr_t n,
+				 uint64_t *bits, void *const *p, unsigned count)
+{
+#pragma GCC unroll 4
+	for (unsigned k = 0; k < count; k++) {
+		uintptr_t region = sizeclass_region(sc, (uintptr_t)p[k] - base);
+
+		if (region >= n)
+			return k;
+		if (unlikely(bits_test_and_set(bits, region)))
+			arn_heap_crime(CRIME_DOUBLE_FREE, (void *)(base + region * sc->size));
+	}
+	return count;
+}
+
+/* Puts back the regions of word W of R from P on, up to END or to the first that is none of them,
+ * which is returned.  The word is kept in a register: neighbours would wait for each other's store.
+ */
+static inline void *const *give_word(const struct sizeclass *class, struct run *r, uintptr_t w,
+				     void *const *p, void *const *end)
+{
+	const struct sizeclass sc = *class;
+	const uintptr_t base = r->base + w * WORD_BITS * sc.size;
+	const uintptr_t left = r->nregions - w * WORD_BITS, n = left < WORD_BITS ? left : WORD_BITS;
+	uint64_t bits = r->bits[w];
+	unsigned k = 4;
+
+	while (k == 4 && end - p >= 4) {
+		k = give_bits(&sc, base, n, &bits, p, 4);
+		p += k;
+	}
+	if (k == 4)
+		while (p < end && give_bits(&sc, base, n, &bits, p, 1) != 0)
+			p++;
+	RELAXED_SET(r->bits[w], bits);
+	return p;
+}
+
 /* Puts back the regions of R from P on, up to END or to the first that is none of R's, which is
- * returned.  The word is kept in a register: neighbours would wait for each other's store. */
+ * returned. */
 static ARN_SLOW void *const *give_row(struct heap *h, const struct sizeclass *sc, struct run *r,
 				      void *const *p, void *const *end)
 {
-	const struct sizeclass c = *sc;
-	const uintptr_t base = r->base, nregions = r->nregions;
-	uintptr_t region = sizeclass_region(&c, (uintptr_t)*p - base);
 	void *const *from = p;
+	uintptr_t region;
 	unsigned nfree;
 
-	if (unlikely(region >= nregions))
+	while (p < end && (region = sizeclass_region(sc, (uintptr_t)*p - r->base)) < r->nregions)
+		p = give_word(sc, r, region / WORD_BITS, p, end);
+	if (unlikely(p == from))
 		arn_heap_crime(CRIME_INTERIOR, *p);
-	do {
-		const uintptr_t word = region / WORD_BITS, first = word * WORD_BITS;
-		const uintptr_t room =
-			nregions - first < WORD_BITS ? nregions - first : (uintptr_t)WORD_BITS;
-		uint64_t bits = r->bits[word];
-
-		region -= first;
-		do {
-			if (unlikely(bits_test_and_set(&bits, region)))
-				arn_heap_crime(CRIME_DOUBLE_FREE, *p);
-			if (++p == end) {
-				region = nregions;
-				break;
-			}
-			region = sizeclass_region(&c, (uintptr_t)*p - base) - first;
-		} while (region < room);
-		RELAXED_SET(r->bits[word], bits);
-		region += first;
-	} while (region < nregions);
 	nfree = r->nfree + (unsigned)(p - from);
 	RELAXED_SET(r->nfree, (uint16_t)nfree);
-	if (unlikely(nfree == nregions || !r->listed))
+	if (unlikely(nfree == r->nregions || !r->listed))
 		arn_heap_run_freed(h, r);
 	return p;
 }
 
-/* Puts back the regions from P on, of any runs, up to STOP or to the first that changes more than
- * its run's bitmap; returns the end. */
+/* Puts back the regions from P on, of any runs, up to STOP or to the first whose run's pages went;
+ * returns the end. */
 static ARN_SLOW void *const *give_each(struct heap *h, const struct sizeclass *sc, page_info *m,
 				       uint32_t info, void *const *p, void *const *stop)
 {
@@ -327,10 +350,8 @@ static ARN_SLOW void *const *give_each(struct heap *h, const struct sizeclass *s
 		RELAXED_SET(r->nfree, nfree);
 		p++;
 		/* It was full, or is free as a whole. */
-		if (unlikely(nfree == 1) || unlikely(nfree == nregions)) {
-			arn_heap_run_freed(h, r);
+		if (unlikely(nfree == 1 || nfree == nregions) && arn_heap_run_freed(h, r))
 			break;
-		}
 	} while (p < stop);
 	return p;
 }

@@ -176,8 +176,8 @@ static inline void heap_settle(struct heap *h)
 
 /* What H was allowed to keep because it wanted it again, others may keep now. */
 void arn_heap_forget(struct heap *h);
-/* After bits of R were merged: lists it, or releases it when it became empty. */
-void arn_heap_run_freed(struct heap *h, struct run *r);
+/* After bits of R were merged: lists it, or releases it when it became empty, which is returned. */
+bool arn_heap_run_freed(struct heap *h, struct run *r);
 
 /* ---- while requests are recorded: take the lock themselves ---------------------------------- */
 
