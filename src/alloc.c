@@ -409,6 +409,12 @@ ARN_SLOW void arn_free_slow(void *p)
 	struct heap *h = arn_heap;
 	uint32_t info = pagemap_info(pagemap_now(), p), cls = INFO_CLASS(info);
 
+	/* What short programs do. */
+	if ((info ^ h->info) == INFO_STARTER && arn_locks_mine == 0 && !live_recording() &&
+	    !ARN_VALGRIND) {
+		starter_free(h, p);
+		return;
+	}
 	/* What a consumer does all day. */
 	if (cls - 1 < NCLASSES - 1 && ((info ^ h->info) >> INFO_CLASS_BITS) != 0 &&
 	    h->combine != NULL && !live_recording() && !ARN_VALGRIND) {

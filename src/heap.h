@@ -74,11 +74,12 @@ struct heap {
 	struct run *starters;     /* by next; blocks come from the first */
 	struct run *collecting; /* taken from remote_head, by remote_next, still to be looked at */
 	unsigned nstarters;
-	/* Under `lock`, in bytes: what went out of the runs since arn_live was told; free regions
-	 * in runs; free rows of runs that were given back (so that resident <= idle - gone); what
-	 * stayed when rows were last looked for; how much more than that may come; and how much of
-	 * this because rows were wanted again. */
-	size_t untold, idle, gone, kept, allowed, regret;
+	/* Under `lock`, in bytes: free regions in runs; free rows of runs that were given back (so
+	 * that resident <= idle - gone); what went out of the runs since arn_live was told (beside
+	 * `idle` gcc would make a vector of the two, which takes longer); what stayed when rows
+	 * were last looked for; how much more than that may come; and how much of this because
+	 * rows were wanted again. */
+	size_t idle, gone, untold, kept, allowed, regret;
 	/* Written by other threads; a line of its own. */
 	struct run *_Atomic remote_head __attribute__((aligned(ARN_CACHE_LINE)));
 	_Atomic size_t remote_bytes; /* given and not collected */
@@ -132,9 +133,11 @@ static inline void heap_tell(struct heap *h)
 /* N regions more of class CLS are outside of H's runs; fewer, as a wrapped number. */
 static inline void heap_out(struct heap *h, unsigned cls, size_t n)
 {
+	size_t bytes = n * arn_class[cls].size;
+
 	RELAXED_SET(h->bins[cls].out, h->bins[cls].out + n);
-	h->untold += n * arn_class[cls].size;
-	h->idle -= n * arn_class[cls].size;
+	h->untold += bytes;
+	h->idle -= bytes;
 	if (unlikely(h->untold + LIVE_STEP > 2 * LIVE_STEP))
 		heap_tell(h);
 }

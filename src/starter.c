@@ -12,17 +12,17 @@
 #define GRANULES RUN_REGIONS_MAX
 _Static_assert(GRANULES * QUANTUM == PAGE_BYTES, "a starter run is one page");
 
-static unsigned granule_of(const struct run *r, const void *p)
+static inline unsigned granule_of(const struct run *r, const void *p)
 {
 	return (unsigned)(((uintptr_t)p - r->base) / QUANTUM);
 }
 
-static bool is_set(const uint64_t *map, unsigned i)
+static inline bool is_set(const uint64_t *map, unsigned i)
 {
 	return RELAXED_GET(map[i / WORD_BITS]) >> (i % WORD_BITS) & 1;
 }
 
-static void flip(uint64_t *map, unsigned i)
+static inline void flip(uint64_t *map, unsigned i)
 {
 	RELAXED_SET(map[i / WORD_BITS], map[i / WORD_BITS] ^ 1ull << (i % WORD_BITS));
 }
@@ -34,19 +34,22 @@ static __attribute__((noreturn, cold)) void not_a_block(const struct run *r, con
 }
 
 /* Granules of the block that begins at granule I. */
-static unsigned length(const struct run *r, unsigned i)
+static inline unsigned length(const struct run *r, unsigned i)
 {
 	const uint64_t *ends = run_ends(r);
 	unsigned w = i / WORD_BITS;
-	uint64_t bits = RELAXED_GET(ends[w]) & ~0ull << (i % WORD_BITS);
+	uint64_t bits = RELAXED_GET(ends[w]) >> (i % WORD_BITS);
 
-	while (bits == 0)
+	if (likely(bits != 0))
+		return bits_ctz(bits) + 1;
+	do
 		bits = RELAXED_GET(ends[++w]);
+	while (bits == 0);
 	return w * WORD_BITS + bits_ctz(bits) + 1 - i;
 }
 
 /* The granule at which the live block P begins. */
-static unsigned block_at(struct run *r, const void *p)
+static inline unsigned block_at(struct run *r, const void *p)
 {
 	unsigned i = granule_of(r, p);
 	uint64_t word;
@@ -117,30 +120,46 @@ void arn_starter_trim(struct heap *h)
 
 /* ---- blocks -------------------------------------------------------------------------------- */
 
-static ARN_SLOW void mark_words(struct run *r, unsigned i, unsigned n, bool used)
+/* N bits from I on change their value. */
+static inline void flip_row(uint64_t *map, unsigned i, unsigned n)
 {
-	bitmap_fill(r->bits, i, n, !used);
+	unsigned w = i / WORD_BITS, at = i % WORD_BITS, last = (i + n) / WORD_BITS;
+
+	if (likely(at + n <= WORD_BITS)) {
+		map[w] ^= bits_low(n) << at;
+		return;
+	}
+	map[w] ^= ~0ull << at;
+	while (++w < last)
+		map[w] ^= ~0ull;
+	if ((i + n) % WORD_BITS != 0)
+		map[w] ^= bits_low((i + n) % WORD_BITS);
 }
 
 /* Begins (USED) or ends a block of N granules at granule I. */
-static void mark(struct run *r, unsigned i, unsigned n, bool used)
+static inline void mark(struct run *r, unsigned i, unsigned n, bool used)
 {
 	flip(run_starts(r), i);
 	flip(run_ends(r), i + n - 1);
 	RELAXED_SET(r->nfree, (uint16_t)(used ? r->nfree - n : r->nfree + n));
-	if (likely(i % WORD_BITS + n <= WORD_BITS))
-		r->bits[i / WORD_BITS] ^= bits_low(n) << (i % WORD_BITS);
-	else
-		mark_words(r, i, n, used);
+	flip_row(r->bits, i, n);
 }
 
-/* The first row of N free granules in [FROM, END) of R, or GRANULES. */
-static unsigned find(const struct run *r, unsigned from, unsigned end, unsigned n)
+/* Whether N granules from I on are free; the words behind the map may be read. */
+static inline bool is_free(const struct run *r, unsigned i, unsigned n)
 {
-	/* Mostly there, and within a word. */
-	if (from + n <= end && from % WORD_BITS + n <= WORD_BITS &&
-	    (~r->bits[from / WORD_BITS] >> (from % WORD_BITS) & bits_low(n)) == 0)
-		return from;
+	unsigned w = i / WORD_BITS, at = i % WORD_BITS;
+	uint64_t used = ~r->bits[w] >> at;
+
+	if (n > WORD_BITS)
+		return bitmap_next(r->bits, i, i + n, false) == i + n;
+	if (at + n > WORD_BITS)
+		used |= ~r->bits[w + 1] << (WORD_BITS - at);
+	return (used & bits_low(n)) == 0;
+}
+
+static ARN_SLOW unsigned search(const struct run *r, unsigned from, unsigned end, unsigned n)
+{
 	while ((from = bitmap_next(r->bits, from, end, true)) + n <= end) {
 		unsigned stop = bitmap_next(r->bits, from, from + n, false);
 
@@ -149,6 +168,15 @@ static unsigned find(const struct run *r, unsigned from, unsigned end, unsigned 
 		from = stop;
 	}
 	return GRANULES;
+}
+
+/* The first row of N free granules in [FROM, END) of R, or GRANULES. */
+static inline unsigned find(const struct run *r, unsigned from, unsigned end, unsigned n)
+{
+	/* Mostly there. */
+	if (from + n > end)
+		return GRANULES;
+	return likely(is_free(r, from, n)) ? from : search(r, from, end, n);
 }
 
 /* Where the next block of N granules goes in R: behind the last one; else, before another OS page
@@ -189,7 +217,7 @@ void *arn_starter_take(struct heap *h, unsigned cls)
 }
 
 /* The block at granule I of R, which has one; returns its bytes. */
-static size_t put(struct heap *h, struct run *r, unsigned i)
+static inline size_t put(struct heap *h, struct run *r, unsigned i)
 {
 	unsigned n = length(r, i);
 

@@ -83,20 +83,13 @@ static bool array_first(struct heap *h, unsigned cls)
 	return true;
 }
 
-/* With h->lock held.  Fills the empty bin and pops one region; ALIGNED: one of a run. */
-static void *refill(struct heap *h, unsigned cls, bool aligned)
+/* With h->lock held.  Fills the empty bin and pops one region of a run. */
+static ARN_SLOW void *refill(struct heap *h, unsigned cls)
 {
 	struct bin *b = &h->bins[cls];
 	unsigned want, got;
 	void *p = NULL, **limit;
 
-	if (b->base == NULL && !aligned && starter_serves(h, cls, b->want)) {
-		heap_awake(h);
-		p = arn_starter_take(h, cls);
-		b->want++;
-		if (p != NULL)
-			return p;
-	}
 	if (b->base == NULL && !array_first(h, cls)) {
 		/* No memory for an array: one region at a time. */
 		arn_heap_take(h, cls, &p + 1, 1);
@@ -128,10 +121,17 @@ static void *refill(struct heap *h, unsigned cls, bool aligned)
 
 ARN_SLOW void *arn_tcache_refill_slow(struct heap *h, unsigned cls, bool aligned)
 {
-	void *p;
+	struct bin *b = &h->bins[cls];
+	void *p = NULL;
 
 	lock_take(&h->lock);
-	p = refill(h, cls, aligned);
+	if (b->base == NULL && !aligned && starter_serves(h, cls, b->want)) {
+		heap_awake(h);
+		b->want++;
+		p = arn_starter_take(h, cls);
+	}
+	if (p == NULL)
+		p = refill(h, cls);
 	lock_drop(&h->lock);
 	if (unlikely(control_pending()))
 		arn_control_serve_slow();
