@@ -356,9 +356,10 @@ static ARN_SLOW void *const *give_each(struct heap *h, const struct sizeclass *s
 	return p;
 }
 
-/* Of so many regions the first and the last are looked at: in one run, all are taken for
- * neighbours. */
-#define GROUP 16
+/* Of ROW_MIN regions the first and the last are looked at: in one run, all are taken for
+ * neighbours.  Otherwise GROUP of them are put back, each by itself. */
+#define ROW_MIN 8
+#define GROUP   16
 
 void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 {
@@ -370,11 +371,12 @@ void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 	while (p < end) {
 		page_info *m = pagemap_now(); /* another one may be there since the last group */
 		void *const *stop = end - p < GROUP ? end : p + GROUP;
+		void *const *last = end - p < ROW_MIN ? end : p + ROW_MIN;
 		struct run *r = run_to_give(m, pagemap_header(m)->top, info, *p);
 
 		/* Neighbours, as a structure that is freed in its order has them, need no more than
 		 * the one look into the page map. */
-		if ((uintptr_t)stop[-1] - r->base < (size_t)r->npages << PAGE_SHIFT)
+		if ((uintptr_t)last[-1] - r->base < (size_t)r->npages << PAGE_SHIFT)
 			p = give_row(h, sc, r, p, end);
 		else
 			p = give_each(h, sc, m, info, p, stop);
