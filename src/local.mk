@@ -7,7 +7,7 @@
 CORE_FILES = \
 	src/sizeclass.c \
 	src/os_linux.c src/lock.c src/fatal.c src/options.c \
-	src/meta.c src/slot.c src/pagemap.c src/promise.c src/pages.c src/huge.c \
+	src/meta.c src/slot.c src/pagemap.c src/promise.c src/pages.c src/spare.c src/huge.c \
 	src/run.c src/live.c \
 	src/heap.c src/starter.c src/remote.c \
 	src/tcache.c src/thread.c \

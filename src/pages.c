@@ -108,39 +108,6 @@ static void lru_append(struct chunk *c)
 	c->in_lru = true;
 }
 
-/* ---- slots of large blocks --------------------------------------------------------------- */
-
-/* Of blocks that were freed, for the next ones: without meta_lock, and without a look for a free
- * slot.  A few: a program that swaps one buffer for another needs one. */
-#define SPARE_MAX 8
-static struct run *spare;
-static unsigned nspare;
-
-static void spare_add(struct run *r)
-{
-	if (nspare == SPARE_MAX) {
-		arn_run_slot_put(r);
-		return;
-	}
-	RELAXED_SET(r->state, (uint8_t)RUN_UNUSED);
-	atomic_store_explicit(&r->owner, 0, memory_order_relaxed);
-	r->next = spare;
-	atomic_signal_fence(memory_order_seq_cst);
-	spare = r;
-	nspare++;
-}
-
-static struct run *spare_take(void)
-{
-	struct run *r = spare;
-
-	if (r == NULL)
-		return NULL;
-	spare = r->next;
-	nspare--;
-	return r;
-}
-
 /* ---- taking and giving rows --------------------------------------------------------------- */
 
 /* The chunk comes first in its bucket: what was in use last serves next. */
@@ -423,9 +390,36 @@ static bool release_if_empty(struct chunk *c)
 	return c->nfree == c->npages && empty_chunks > EMPTY_CHUNKS_KEPT && chunk_release(c);
 }
 
+static unsigned page_in_chunk(const struct run *r)
+{
+	return (unsigned)((r->base - r->chunk->base) >> PAGE_SHIFT);
+}
+
+/* N bytes in use are a spare span now, or (wrapped) the reverse. */
+static void spare_account(size_t n)
+{
+	arn_pages.used -= n;
+	arn_pages.dirty += n;
+}
+
+/* All spare spans go back to their chunks; false: there was none. */
+static bool spare_release(void)
+{
+	struct run *r = arn_spare_span_any();
+	bool any = r != NULL;
+
+	for (; r != NULL; r = arn_spare_span_any()) {
+		spare_account(-r->size);
+		row_give(r->chunk, page_in_chunk(r), r->npages);
+		arn_spare_slot_add(r);
+	}
+	return any;
+}
+
 /* What lay free for longest first; but before it what goes without cutting a huge page. */
 static void give_back(size_t keep)
 {
+	spare_release();
 	if (arn_pages.dirty > keep)
 		arn_huge_cache_purge(arn_pages.dirty - keep);
 	for (struct chunk *c = lru_head, *next; arn_pages.dirty > keep && c != NULL; c = next) {
@@ -489,12 +483,14 @@ void arn_pages_settle(void)
 size_t arn_pages_trim(size_t keep)
 {
 	size_t before;
+	struct run *r;
 
 	lock_take(&arn_pages_lock);
 	before = arn_pages.purged;
+	spare_release();
 	give_back(keep);
-	while (spare != NULL)
-		arn_run_slot_put(spare_take());
+	while ((r = arn_spare_slot_take()) != NULL)
+		arn_run_slot_put(r);
 	before = arn_pages.purged - before;
 	lock_drop(&arn_pages_lock);
 	return before;
@@ -553,6 +549,8 @@ static struct chunk *find_chunk(unsigned n, unsigned align, bool run, bool grows
 			return warm;
 		}
 	}
+	if (c == NULL && spare_release())
+		c = find_place(n + align - 1, n, n, align, p);
 	if (c != NULL)
 		return c;
 	c = chunk_map(n, align);
@@ -602,11 +600,6 @@ bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_
 	return ok;
 }
 
-static unsigned page_in_chunk(const struct run *r)
-{
-	return (unsigned)((r->base - r->chunk->base) >> PAGE_SHIFT);
-}
-
 static void span_put(struct run *r)
 {
 	arn_pagemap_set((void *)r->base, r->npages, 0, 0, NULL);
@@ -623,22 +616,42 @@ void arn_pages_put(struct run *r)
 	lock_drop(&arn_pages_lock);
 }
 
+/* A spare span of NPAGES serves again, or NULL. */
+static struct run *spare_get(unsigned npages)
+{
+	struct run *r = arn_spare_span_take(npages);
+
+	if (r == NULL)
+		return NULL;
+	spare_account(-r->size);
+	if (arn_pages.used > arn_pages.peak_used)
+		arn_pages.peak_used = arn_pages.used;
+	r->zero = false;
+	valgrind_noaccess((void *)r->base, r->size);
+	block_count(r->size, 1);
+	return r;
+}
+
 struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, bool grows, uint32_t owner)
 {
-	struct run *r;
+	const uint32_t first = INFO_LARGE | owner << INFO_CLASS_BITS;
+	struct run *r, *again;
 
 	lock_take(&arn_pages_lock);
-	r = spare_take();
+	again = align_pages == 1 && !grows ? spare_get(npages) : NULL;
+	r = again != NULL ? again : arn_spare_slot_take();
 	if (r == NULL)
 		r = arn_run_slot_get(0);
 	if (r != NULL) {
 		RELAXED_SET(r->state, (uint8_t)RUN_LARGE);
 		atomic_store_explicit(&r->owner, owner, memory_order_relaxed);
-		if (!span_get(r, npages, align_pages, grows, INFO_LARGE | owner << INFO_CLASS_BITS,
-			      INFO_INNER)) {
-			spare_add(r);
-			r = NULL;
-		}
+	}
+	if (again != NULL) {
+		arn_pagemap_set((void *)r->base, npages, first, INFO_INNER, r);
+		arn_pages_account_take(r->size, 0, true);
+	} else if (r != NULL && !span_get(r, npages, align_pages, grows, first, INFO_INNER)) {
+		arn_spare_slot_add(r);
+		r = NULL;
 	}
 	lock_drop(&arn_pages_lock);
 	return r;
@@ -647,9 +660,22 @@ struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, bool grow
 void arn_pages_block_put(struct run *r)
 {
 	lock_take(&arn_pages_lock);
-	span_put(r);
-	spare_add(r);
+	if (arn_spare_span_add(r)) {
+		arn_pagemap_set((void *)r->base, r->npages, 0, 0, NULL);
+		spare_account(r->size);
+		block_count(-r->size, -(size_t)1);
+		arn_pages_settle();
+	} else {
+		span_put(r);
+		arn_spare_slot_add(r);
+	}
 	lock_drop(&arn_pages_lock);
+}
+
+/* How many pages from AT on are free. */
+static unsigned free_from(const struct chunk *c, unsigned at)
+{
+	return bitmap_next(c->used, at, c->npages, true) - at;
 }
 
 bool arn_pages_resize(struct run *r, unsigned npages)
@@ -666,8 +692,8 @@ bool arn_pages_resize(struct run *r, unsigned npages)
 				0, NULL);
 		row_give(c, at + npages, old - npages);
 		arn_pages_settle();
-	} else if ((row = bitmap_next(c->used, at + old, c->npages, true) - (at + old)) >=
-		   npages - old) {
+	} else if ((row = free_from(c, at + old)) >= npages - old ||
+		   (spare_release() && (row = free_from(c, at + old)) >= npages - old)) {
 		unsigned dirty = row_take(c, at + old, npages - old);
 
 		if (row == c->largest)
@@ -761,9 +787,7 @@ void arn_pages_fork_child(void)
 	empty_chunks = 0;
 	for (unsigned i = 0; i <= (long_buckets == NULL ? SHORT_ROW : CHUNK_PAGES); i++)
 		*bucket(i) = NULL;
-	nspare = 0;
-	for (const struct run *r = spare; r != NULL; r = r->next)
-		nspare++;
+	arn_spare_fork_child();
 	for (unsigned i = 0; i < BUCKET_WORDS; i++)
 		bucket_map[i] = 0;
 	for (struct chunk *c = arn_chunks; c != NULL; c = c->all_next) {
@@ -781,6 +805,7 @@ void arn_pages_fork_child(void)
 	}
 	arn_pages.used = used + arn_pages.huge;
 	arn_pages.dirty = dirty + arn_pages.huge_cached;
+	spare_account(arn_spare_bytes());
 }
 
 bool arn_pages_check(void)
@@ -800,8 +825,8 @@ bool arn_pages_check(void)
 		used += (size_t)(c->npages - c->nfree) << PAGE_SHIFT;
 		dirty += (size_t)c->ndirty << PAGE_SHIFT;
 	}
-	ok &= used + arn_pages.huge == arn_pages.used;
-	ok &= dirty + arn_pages.huge_cached == arn_pages.dirty;
+	ok &= used + arn_pages.huge == arn_pages.used + arn_spare_bytes();
+	ok &= dirty + arn_pages.huge_cached + arn_spare_bytes() == arn_pages.dirty;
 	lock_drop(&arn_pages_lock);
 	return ok;
 }

@@ -95,6 +95,15 @@ extern struct run *arn_huge_live ARN_HIDDEN, *arn_huge_cached ARN_HIDDEN;
 bool arn_pages_contain(const void *p);
 
 /* Internal to the layer, with pages_lock held. */
+/* spare.c: slots for large blocks, NULL: none; and spans of N pages with their slots.  False: not
+ * kept. */
+void arn_spare_slot_add(struct run *r);
+struct run *arn_spare_slot_take(void);
+bool arn_spare_span_add(struct run *r);
+struct run *arn_spare_span_take(unsigned npages);
+struct run *arn_spare_span_any(void);
+size_t arn_spare_bytes(void);
+void arn_spare_fork_child(void);
 void arn_pages_settle(void);            /* restores the promise */
 void arn_huge_cache_purge(size_t need); /* frees about NEED bytes of cached mappings */
 void arn_huge_cache_offer(void);

@@ -54,6 +54,13 @@
 #define LARGE_MAX       CHUNK_BYTES
 #define LARGE_MAX_PAGES (LARGE_MAX / PAGE_BYTES)
 
+/* Of freed large blocks so many slots wait for the next ones (a program that swaps one buffer for
+ * another needs one), and so many spans of up to 128 KiB: zlib takes four of 64 KiB for each
+ * stream, git-repack 1280 times. */
+#define SPARE_SLOTS 8
+#define SPARE_SPANS 16
+#define SPARE_PAGES 8
+
 /* A large block that realloc had to move begins the longest row, so that the next steps need no
  * copy, when it is a sixteenth of all that is in use: then few can.  200 growing vectors have 29.6
  * MiB resident, 33 with a thirty-second, 37 without a limit (30.7 without all this). */
