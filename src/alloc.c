@@ -241,10 +241,11 @@ ARN_SLOW void *arn_malloc_slow(size_t size)
 	struct heap *h = arn_heap;
 	const struct foreign_calls *libc;
 
-	/* Nearly always: an empty bin of a thread's own heap. */
-	if (likely(size - 1 < SMALL_MAX && h->kind == HEAP_THREAD && arn_locks_mine == 0) &&
+	/* Nearly always: an empty bin of a thread's own heap, or a large block. */
+	if (likely(size - 1 < LARGE_MAX && h->kind == HEAP_THREAD && arn_locks_mine == 0) &&
 	    !live_recording()) {
-		void *p = arn_tcache_refill_slow(h, sizeclass_of(size), false);
+		void *p = size <= SMALL_MAX ? arn_tcache_refill_slow(h, sizeclass_of(size), false)
+					    : large_malloc(h, size, QUANTUM, size, ANY);
 
 		if (likely(p != NULL)) {
 			valgrind_malloc(p, size, false);

@@ -54,7 +54,11 @@ struct run {
 	struct chunk *chunk;             /* NULL for a huge block */
 	struct run *_Atomic remote_next; /* link of the queue it is in */
 	_Atomic uint32_t remote_queued;  /* 1 from before the push until after the pop */
-	uint32_t slack_kib;              /* huge: what the mapping has beyond size */
+	union {
+		uint32_t slack_kib; /* huge: what the mapping has beyond size */
+		/* Starters: no row of so many granules is free on the OS pages that were begun. */
+		uint32_t lacks;
+	};
 	size_t size;                     /* large and huge: usable bytes */
 	/* Second line: all that a flush touches, up to 256 regions. */
 	uintptr_t base __attribute__((aligned(ARN_CACHE_LINE)));

@@ -7,8 +7,9 @@
  * Short spans, with their slots, by length: a program that frees four buffers of 64 KiB and takes
  * four again (zlib) finds them without a search.  For the chunk's bitmap they are in use, for the
  * sums of arn_pages free and dirty; the page map has forgotten them, so that a stale pointer into
- * one is found like any other.  They are few, and all go back to their chunks before anything else
- * is given back, before a chunk is mapped, and when one is in the way of a block that grows.
+ * one is found like any other.  They are few, and only of lengths that are asked for again and again;
+ * all go back to their chunks before anything else is given back, before a chunk is mapped, and when
+ * one is in the way of a block that grows.
  */
 #include "pages.h"
 
@@ -16,6 +17,8 @@ static struct run *slots;
 static unsigned nslots;
 static struct run *spans[SPARE_PAGES + 1];
 static unsigned nspans;
+/* Blocks of this length that were asked for since spans of it went back. */
+static uint8_t asked[SPARE_PAGES + 1];
 
 void arn_spare_slot_add(struct run *r)
 {
@@ -44,7 +47,7 @@ struct run *arn_spare_slot_take(void)
 
 bool arn_spare_span_add(struct run *r)
 {
-	if (r->npages > SPARE_PAGES || nspans == SPARE_SPANS)
+	if (r->npages > SPARE_PAGES || asked[r->npages] < SPARE_ASKED || nspans == SPARE_SPANS)
 		return false;
 	RELAXED_SET(r->state, (uint8_t)RUN_UNUSED);
 	atomic_store_explicit(&r->owner, 0, memory_order_relaxed);
@@ -55,22 +58,33 @@ bool arn_spare_span_add(struct run *r)
 	return true;
 }
 
+static struct run *span_take(unsigned npages)
+{
+	struct run *r = spans[npages];
+
+	if (r != NULL) {
+		spans[npages] = r->next;
+		nspans--;
+	}
+	return r;
+}
+
 struct run *arn_spare_span_take(unsigned npages)
 {
-	struct run *r = npages <= SPARE_PAGES ? spans[npages] : NULL;
-
-	if (r == NULL)
+	if (npages > SPARE_PAGES)
 		return NULL;
-	spans[npages] = r->next;
-	nspans--;
-	return r;
+	if (asked[npages] < SPARE_ASKED)
+		asked[npages]++;
+	return span_take(npages);
 }
 
 struct run *arn_spare_span_any(void)
 {
 	for (unsigned n = 0; n <= SPARE_PAGES && nspans > 0; n++)
-		if (spans[n] != NULL)
-			return arn_spare_span_take(n);
+		if (spans[n] != NULL) {
+			asked[n] = 0;
+			return span_take(n);
+		}
 	return NULL;
 }
 

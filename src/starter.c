@@ -87,6 +87,7 @@ static struct run *starter_new(struct heap *h)
 	RELAXED_SET(r->nfree, GRANULES);
 	RELAXED_SET(r->cls, 1); /* 16 bytes, as a granule */
 	r->first = r->used = 0;
+	r->lacks = GRANULES;
 	r->gone_kib = 0;
 	r->waste = NULL;
 	RELAXED_SET(r->state, (uint8_t)RUN_STARTER);
@@ -181,14 +182,19 @@ static inline unsigned find(const struct run *r, unsigned from, unsigned end, un
 
 /* Where the next block of N granules goes in R: behind the last one; else, before another OS page
  * is begun, into what is free below; or GRANULES. */
-static unsigned place(const struct run *r, unsigned n)
+static inline unsigned place(struct run *r, unsigned n)
 {
-	unsigned begun = (unsigned)bits_round_up(r->used, STARTER_STEP / QUANTUM);
-	unsigned at = find(r, r->first, begun, n);
+	unsigned begun = (unsigned)bits_round_up(r->used, STARTER_STEP / QUANTUM), at;
 
-	if (at == GRANULES && r->nfree > GRANULES - begun)
-		at = find(r, 0, begun, n);
-	return at < GRANULES ? at : find(r, r->used, GRANULES, n);
+	if (n < r->lacks) {
+		at = find(r, r->first, begun, n);
+		if (at == GRANULES && r->nfree > GRANULES - begun)
+			at = find(r, 0, begun, n);
+		if (at < GRANULES)
+			return at;
+		r->lacks = n;
+	}
+	return find(r, r->used, GRANULES, n);
 }
 
 void *arn_starter_take(struct heap *h, unsigned cls)
@@ -210,8 +216,10 @@ void *arn_starter_take(struct heap *h, unsigned cls)
 	}
 	mark(r, at, n, true);
 	r->first = (uint16_t)(at + n);
-	if (r->first > r->used)
+	if (r->first > r->used) {
 		r->used = r->first;
+		r->lacks = GRANULES;
+	}
 	heap_out(h, cls, 1);
 	return (void *)(r->base + (uintptr_t)at * QUANTUM);
 }
@@ -222,6 +230,7 @@ static inline size_t put(struct heap *h, struct run *r, unsigned i)
 	unsigned n = length(r, i);
 
 	mark(r, i, n, false);
+	r->lacks = GRANULES;
 	heap_out(h, sizeclass_of(n * QUANTUM), -(size_t)1);
 	return n * QUANTUM;
 }

@@ -56,10 +56,12 @@
 
 /* Of freed large blocks so many slots wait for the next ones (a program that swaps one buffer for
  * another needs one), and so many spans of up to 128 KiB: zlib takes four of 64 KiB for each
- * stream, git-repack 1280 times. */
+ * stream, git-repack 320 times.  Not before 16 of that length were asked for: lua, whose growing
+ * arrays leave one of each length, had a fifth more page faults. */
 #define SPARE_SLOTS 8
 #define SPARE_SPANS 16
 #define SPARE_PAGES 8
+#define SPARE_ASKED 16
 
 /* A large block that realloc had to move begins the longest row, so that the next steps need no
  * copy, when it is a sixteenth of all that is in use: then few can.  200 growing vectors have 29.6
