@@ -180,11 +180,17 @@ static inline unsigned find(const struct run *r, unsigned from, unsigned end, un
 	return likely(is_free(r, from, n)) ? from : search(r, from, end, n);
 }
 
+/* Granules of the OS pages that R has begun. */
+static inline unsigned begun_granules(const struct run *r)
+{
+	return (unsigned)bits_round_up(r->used, STARTER_STEP / QUANTUM);
+}
+
 /* Where the next block of N granules goes in R: behind the last one; else, before another OS page
  * is begun, into what is free below; or GRANULES. */
 static inline unsigned place(struct run *r, unsigned n)
 {
-	unsigned begun = (unsigned)bits_round_up(r->used, STARTER_STEP / QUANTUM), at;
+	unsigned begun = begun_granules(r), at;
 
 	if (n < r->lacks) {
 		at = find(r, r->first, begun, n);
@@ -289,7 +295,8 @@ bool arn_starter_check(const struct run *r)
 {
 	unsigned n = bitmap_count(r->bits, 0, GRANULES);
 	bool ok = r->state == RUN_STARTER && n == r->nfree && r->first <= r->used &&
-		  bitmap_next(r->bits, r->used, GRANULES, false) == GRANULES;
+		  bitmap_next(r->bits, r->used, GRANULES, false) == GRANULES &&
+		  (r->lacks == GRANULES || search(r, 0, begun_granules(r), r->lacks) == GRANULES);
 
 	for (unsigned i = 0; i < GRANULES;) {
 		unsigned len;

@@ -502,6 +502,92 @@ START_TEST(pages_growth_is_regretted)
 }
 END_TEST
 
+static struct run *block_get(void)
+{
+	struct run *r = arn_pages_block_get(4, 1, false, 0);
+
+	REQUIRE(r != NULL && r->state == RUN_LARGE && r->npages == 4);
+	REQUIRE(pagemap_run((void *)r->base) == r);
+	memset((void *)r->base, 1, r->size);
+	return r;
+}
+
+START_TEST(pages_spare_spans)
+{
+	struct run *r, *s, *many[2 * SPARE_SPANS];
+	size_t used;
+
+	boot();
+	arn_options.dirty_kib = 64 * KIB;
+	used = arn_pages.used;
+	/* A length that was asked for a few times goes back to its chunk, ... */
+	r = block_get();
+	arn_pages_block_put(r);
+	ck_assert_uint_eq(arn_spare_bytes(), 0);
+	for (int i = 0; i < SPARE_ASKED; i++) {
+		r = block_get();
+		arn_pages_block_put(r);
+	}
+	/* ... one that is asked for again and again waits, and a stale pointer finds nothing. */
+	ck_assert_uint_eq(arn_spare_bytes(), r->size);
+	ck_assert_uint_eq(arn_pages.used, used);
+	ck_assert_uint_eq(pagemap_info(pagemap_now(), (void *)r->base), 0);
+	ck_assert(pagemap_run((void *)r->base) == NULL);
+	ck_assert(arn_pages_contain((void *)r->base));
+	ck_assert(arn_pages_check());
+	s = block_get();
+	ck_assert_ptr_eq(s, r);
+	ck_assert(!s->zero);
+	ck_assert_uint_eq(arn_spare_bytes(), 0);
+	arn_pages_block_put(s);
+	/* No more than so many. */
+	for (int i = 0; i < 2 * SPARE_SPANS; i++)
+		many[i] = block_get();
+	for (int i = 0; i < 2 * SPARE_SPANS; i++)
+		arn_pages_block_put(many[i]);
+	ck_assert_uint_eq(arn_spare_bytes(), SPARE_SPANS * 4 * PAGE_BYTES);
+	ck_assert(arn_pages_check());
+	/* What was not wanted goes, and must be asked for anew. */
+	arn_pages_trim(0);
+	ck_assert_uint_eq(arn_spare_bytes(), 0);
+	ck_assert_uint_eq(arn_pages.used, used);
+	ck_assert_uint_eq(arn_pages.dirty, 0);
+	arn_pages_block_put(block_get());
+	ck_assert_uint_eq(arn_spare_bytes(), 0);
+	ck_assert(arn_pages_check());
+}
+END_TEST
+
+/* A spare span behind it is not in the way of a block that grows. */
+START_TEST(pages_grow_over_spare_spans)
+{
+	struct run *r, *next;
+
+	boot();
+	arn_options.dirty_kib = 64 * KIB;
+	for (int i = 0; i < SPARE_ASKED; i++)
+		arn_pages_block_put(block_get());
+	arn_pages_trim(0);
+	for (int i = 0; i < SPARE_ASKED; i++)
+		arn_pages_block_put(block_get());
+	r = block_get();
+	next = block_get();
+	if (next->base < r->base) {
+		struct run *t = r;
+
+		r = next;
+		next = t;
+	}
+	REQUIRE(r->base + r->size == next->base);
+	arn_pages_block_put(next);
+	ck_assert_uint_eq(arn_spare_bytes(), 4 * PAGE_BYTES);
+	ck_assert(arn_pages_resize(r, 6));
+	ck_assert_uint_eq(arn_spare_bytes(), 0);
+	ck_assert(arn_pages_check());
+	arn_pages_block_put(r);
+}
+END_TEST
+
 START_TEST(pages_contain_what_is_ours)
 {
 	struct run *r;
@@ -922,6 +1008,8 @@ int main(void)
 	unit_add(s, "pages", pages_kernel_refuses);
 	unit_add(s, "pages", pages_dirty_before_clean);
 	unit_add(s, "pages", pages_growth_is_regretted);
+	unit_add(s, "pages", pages_spare_spans);
+	unit_add(s, "pages", pages_grow_over_spare_spans);
 	unit_add(s, "pages", pages_contain_what_is_ours);
 	unit_add(s, "huge", huge_cache_serves_again);
 	unit_add(s, "huge", huge_unwritten_is_not_cleared);

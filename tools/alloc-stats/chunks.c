@@ -326,6 +326,16 @@ static bool freed_since(struct walk *w, struct chunk *c, uint64_t at, unsigned i
 	return !bitmap_test(c->used, i);
 }
 
+/* Whether the page map has nothing for page I, which is in use for the bitmap: a spare span's
+ * (src/spare.c), and free. */
+static bool is_spare(struct walk *w, const struct chunk *c, unsigned i)
+{
+	uint64_t entry = map_entry(w, c->base + ((uint64_t)i << PAGE_SHIFT), 4);
+	uint32_t info;
+
+	return entry != 0 && target_read(w->t, entry, &info, sizeof info) && info == 0;
+}
+
 static void walk_chunk(struct walk *w, struct chunk *c, uint64_t at)
 {
 	struct snapshot *s = w->s;
@@ -349,6 +359,11 @@ static void walk_chunk(struct walk *w, struct chunk *c, uint64_t at)
 		n = walk_span(w, c, i, row);
 		if (n == 0 && freed_since(w, c, at, i))
 			continue;
+		if (n == 0 && is_spare(w, c, i)) {
+			bitmap_fill(c->dirty, i, 1, true);
+			walk_free_page(w, c, i++, row);
+			continue;
+		}
 		if (n == 0) {
 			row->use[i] = USE_TORN;
 			s->torn++;

@@ -223,6 +223,9 @@ class Arena:
                 continue
             base = chunk.base + (i << PAGE_SHIFT)
             info, run = self.lookup(base)
+            if info == 0 and run is None:  # a spare span's (src/spare.c): free
+                i += 1
+                continue
             good = run is not None and run.base == base and 0 < run.npages <= chunk.npages - i
             yield i, info if good else 0, run
             i += run.npages if good else 1
