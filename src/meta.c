@@ -63,6 +63,36 @@ static bool new_block(size_t need)
 	return true;
 }
 
+static void put(unsigned kind, void *slot)
+{
+	*(void **)slot = free_slots[kind];
+	atomic_signal_fence(memory_order_seq_cst);
+	free_slots[kind] = slot;
+}
+
+/* N bytes of an array that a bin has outgrown, or NULL; the rest of it are arrays again.  Those that
+ * nobody wanted were a fifth of systemd's metadata. */
+static void *take_of_array(size_t n)
+{
+	unsigned kind = META_ARRAY + bits_log2(2 * n / ARN_CACHE_LINE - 1);
+	size_t rest;
+	char *p, *end;
+
+	while (kind < META_KINDS && free_slots[kind] == NULL)
+		kind++;
+	if (kind >= META_KINDS)
+		return NULL;
+	p = free_slots[kind];
+	free_slots[kind] = *(void **)p;
+	end = p + ((size_t)ARN_CACHE_LINE << (kind - META_ARRAY));
+	while ((rest = (size_t)(end - p) - n) > 0) {
+		kind = META_ARRAY + bits_log2(rest / ARN_CACHE_LINE);
+		end -= (size_t)ARN_CACHE_LINE << (kind - META_ARRAY);
+		put(kind, end);
+	}
+	return p;
+}
+
 /* With meta_lock held. */
 static void *take(unsigned kind, size_t n)
 {
@@ -73,6 +103,10 @@ static void *take(unsigned kind, size_t n)
 	if (slot != NULL) {
 		free_slots[kind] = *(void **)slot;
 		*(void **)slot = NULL;
+	} else if (kind >= META_RUN && (slot = take_of_array(n)) != NULL) {
+		/* Arrays need not be zero, and only slots that begin as zeros are valid. */
+		if (kind < META_ARRAY)
+			__builtin_memset(slot, 0, n);
 	} else if (n <= left || new_block(n)) {
 		slot = cursor;
 		left -= n;
@@ -113,9 +147,7 @@ void *arn_meta_boot_get(unsigned kind, size_t lines)
 void arn_meta_put(unsigned kind, void *slot)
 {
 	lock_take(&arn_meta_lock);
-	*(void **)slot = free_slots[kind];
-	atomic_signal_fence(memory_order_seq_cst);
-	free_slots[kind] = slot;
+	put(kind, slot);
 	lock_drop(&arn_meta_lock);
 }
 

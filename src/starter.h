@@ -44,8 +44,11 @@ static inline bool starter_serves(const struct heap *h, unsigned cls, unsigned t
 {
 	bool first = starter_is_first(h);
 	size_t out = h->bins[cls].out;
+	unsigned takes = !first				       ? STARTER_TAKES
+			 : arn_class[cls].size >= STARTER_RARE ? STARTER_TAKES_RARE
+							       : STARTER_TAKES_FIRST;
 
-	return out < STARTER_LIVE && taken < (first ? STARTER_TAKES_FIRST : STARTER_TAKES) &&
+	return out < STARTER_LIVE && taken < takes &&
 	       (out + 1) * arn_class[cls].size <= (first ? STARTER_BYTES_FIRST : STARTER_BYTES) &&
 	       !valgrind_runs();
 }

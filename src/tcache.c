@@ -76,7 +76,7 @@ static bool array_first(struct heap *h, unsigned cls)
 	unsigned cap = cap_max(cls);
 
 	if (cap > TCACHE_CAP_FIRST)
-		cap = TCACHE_CAP_FIRST - 1;
+		cap = TCACHE_CAP_FIRST;
 	if (!array_set(h, cls, cap))
 		return false;
 	h->bins[cls].want = REFILL_FIRST;
@@ -95,6 +95,9 @@ static ARN_SLOW void *refill(struct heap *h, unsigned cls)
 		arn_heap_take(h, cls, &p + 1, 1);
 		return p;
 	}
+	/* Without this, what is only allocated would be refilled by few for ever. */
+	if (b->cap == TCACHE_CAP_FIRST && b->want > 2 * REFILL_FIRST && cap_max(cls) > b->cap)
+		array_set(h, cls, 2 * b->cap + 1u);
 	want = b->want;
 	if (want > arn_class[cls].refill_max)
 		want = arn_class[cls].refill_max;

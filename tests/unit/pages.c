@@ -53,6 +53,28 @@ START_TEST(meta_slots)
 }
 END_TEST
 
+/* What a bin has outgrown is cut, for descriptors and for smaller arrays, and for nothing else. */
+START_TEST(meta_outgrown_arrays)
+{
+	enum { BYTES = 8 * ARN_CACHE_LINE };
+	char *a = arn_meta_get(META_ARRAY + 3, 8), *p;
+
+	memset(a, 0xff, BYTES);
+	arn_meta_put(META_ARRAY + 3, a);
+	p = arn_meta_get(META_COMBINE, 5);
+	ck_assert_uint_ge((uintptr_t)(p - a), BYTES);
+	p = arn_meta_get(META_RUN + 5, 5);
+	ck_assert_ptr_eq(p, a);
+	for (size_t k = 0; k < 5 * ARN_CACHE_LINE; k++)
+		REQUIRE(p[k] == 0);
+	/* Three lines are left. */
+	ck_assert_ptr_eq(arn_meta_get(META_ARRAY, 1), a + 5 * ARN_CACHE_LINE);
+	ck_assert_ptr_eq(arn_meta_get(META_ARRAY + 1, 2), a + 6 * ARN_CACHE_LINE);
+	p = arn_meta_get(META_ARRAY, 1);
+	ck_assert_uint_ge((uintptr_t)(p - a), BYTES);
+}
+END_TEST
+
 /* Hazard: descriptors that never go back after a peak.  Free ones do, but for pages on which one is
  * in use, or still queued by a late freer. */
 START_TEST(meta_slots_go_back)
@@ -995,6 +1017,7 @@ int main(void)
 	TCase *tc = tcase_create("models");
 
 	unit_add(s, "meta", meta_slots);
+	unit_add(s, "meta", meta_outgrown_arrays);
 	unit_add(s, "meta", meta_slots_go_back);
 	unit_add(s, "meta", meta_larger_than_a_block);
 	unit_add(s, "pagemap", pagemap_before_boot);

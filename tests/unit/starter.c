@@ -136,12 +136,21 @@ static void *serves_second(void *arg)
 	return arg;
 }
 
+/* How many blocks of SIZE, each freed before the next, are starters. */
+static unsigned served_in_turn(size_t size)
+{
+	unsigned m = 0;
+	void *q;
+
+	for (; pagemap_run(q = tcache_malloc(size))->state == RUN_STARTER; m++)
+		tcache_free(q);
+	return m;
+}
+
 START_TEST(serves_few)
 {
 	static const unsigned first[] = {12, 12, 12, 8, 4, 3, 0};
 	pthread_t thread;
-	void *q;
-	unsigned m = 0;
 
 	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		unsigned n = served(sizes[i]);
@@ -149,9 +158,9 @@ START_TEST(serves_few)
 		ck_assert_msg(n == first[i], "%zu bytes: %u in starters", sizes[i], n);
 		ck_assert_int_eq(pagemap_run(tcache_malloc(sizes[i]))->state, RUN_SMALL);
 	}
-	for (; pagemap_run(q = tcache_malloc(700))->state == RUN_STARTER; m++)
-		tcache_free(q);
-	ck_assert_uint_eq(m, STARTER_TAKES_FIRST);
+	ck_assert_uint_eq(served_in_turn(STARTER_RARE - 2 * QUANTUM), STARTER_TAKES_FIRST);
+	ck_assert_uint_eq(served_in_turn(STARTER_RARE), STARTER_TAKES_RARE);
+	ck_assert_uint_eq(served_in_turn(700), STARTER_TAKES_RARE);
 	ck_assert_int_eq(pthread_create(&thread, NULL, serves_second, NULL), 0);
 	pthread_join(thread, NULL);
 	for (size_t size = 1; size < 1024; size += 61) {
