@@ -72,7 +72,10 @@ struct run {
 		/* Starters: no granule from here on was ever used. */
 		uint16_t used;
 	};
-	uint16_t gone_kib; /* of its free rows, given back and not yet taken again */
+	union {
+		uint16_t gone_kib; /* of its free rows, given back and not yet taken again */
+		bool parted;       /* huge: its parts have different advice */
+	};
 	uint8_t cls;
 	uint8_t state;
 	uint8_t nwords;

@@ -844,6 +844,38 @@ START_TEST(huge_resize_keeps_contents)
 }
 END_TEST
 
+/* The part behind the first huge page asks for some; then the block is two mappings, of which mremap
+ * moves neither: it must be one again before it grows, in use or from the cache. */
+START_TEST(huge_parts_are_joined)
+{
+	struct run *r, *wall;
+
+	arn_options.dirty_kib = 64 * 1024;
+	boot();
+	r = huge_new(9 * MIB);
+	wall = huge_new(3 * MIB);
+	huge_tag(r, 7);
+	ck_assert(!has_flag((void *)r->base, " hg"));
+	if (!has_flag((char *)r->base + HUGE_PAGE_BYTES, " hg"))
+		puts("# this kernel has no huge pages, or does not tell");
+	ck_assert(arn_huge_resize(r, 11 * MIB, true));
+	require_huge_tag(r, 9 * MIB, 7);
+	ck_assert(arn_huge_resize(r, 9 * MIB, true));
+	ck_assert(arn_huge_resize(r, 12 * MIB, true));
+	require_huge_tag(r, 9 * MIB, 7);
+	REQUIRE_STATES();
+	arn_huge_put(r);
+	arn_huge_put(huge_new(9 * MIB)); /* its front, which joins the rest */
+	ck_assert_uint_eq(arn_pages.huge_cached, 12 * MIB);
+	r = huge_new(15 * MIB);
+	ck_assert(!r->zero);
+	ck_assert_uint_eq(arn_pages.huge_cached, 0);
+	require_huge_tag(r, 9 * MIB, 7);
+	arn_huge_put(wall);
+	REQUIRE_STATES();
+}
+END_TEST
+
 /* What a shrinking block takes from the promise must go back at once. */
 START_TEST(huge_shrink_keeps_the_promise)
 {
@@ -1041,6 +1073,7 @@ int main(void)
 	unit_add(s, "huge", huge_loop_is_kept);
 	unit_add(s, "huge", huge_grows_from_cache);
 	unit_add(s, "huge", huge_resize_keeps_contents);
+	unit_add(s, "huge", huge_parts_are_joined);
 	unit_add(s, "huge", huge_shrink_keeps_the_promise);
 	unit_add(s, "huge", huge_aligned);
 	unit_add(s, "huge", huge_tiny_blocks_have_pages_of_their_own);
