@@ -77,7 +77,7 @@ UNIT_WRAP = -Wl,--wrap=arn_os_map -Wl,--wrap=arn_os_map_aligned -Wl,--wrap=arn_o
 EXTRA_DIST += tests/unit/without-check.sh
 
 if HAVE_CHECK
-UNIT_TESTS += tests/unit/base tests/unit/pages tests/unit/ospage tests/unit/heap \
+UNIT_TESTS += tests/unit/base tests/unit/pages tests/unit/huge tests/unit/ospage tests/unit/heap \
 	tests/unit/starter tests/unit/threads tests/unit/fork
 tests_unit_base_SOURCES = tests/unit/base.c tests/unit/unit.h
 tests_unit_base_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -90,6 +90,12 @@ tests_unit_pages_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_pages_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_pages_LDFLAGS = $(TEST_LINK)
 tests_unit_pages_LDADD = $(UNIT_LDADD)
+
+tests_unit_huge_SOURCES = tests/unit/huge.c tests/unit/unit.h
+tests_unit_huge_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_huge_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_huge_LDFLAGS = $(TEST_LINK)
+tests_unit_huge_LDADD = $(UNIT_LDADD)
 
 tests_unit_heap_SOURCES = tests/unit/heap.c tests/unit/unit.h
 tests_unit_heap_CPPFLAGS = $(UNIT_CPPFLAGS)

@@ -53,6 +53,25 @@ static inline uint64_t unit_random(uint64_t *state)
 #define UNIT_SANITIZED 0
 #endif
 
+/* Whether smaps has FLAG (" nh": declines huge pages, " hg": asks for them) of the mapping of P. */
+static inline bool unit_has_flag(const void *p, const char *flag)
+{
+	char line[512];
+	unsigned long from, to;
+	bool here = false, has = false;
+	FILE *f = fopen("/proc/self/smaps", "r");
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof line, f) != NULL) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = (uintptr_t)p >= from && (uintptr_t)p < to;
+		else if (here && strncmp(line, "VmFlags:", 8) == 0)
+			has = strstr(line, flag) != NULL;
+	}
+	fclose(f);
+	return has;
+}
+
 /* Bytes of the process that are resident; with a sanitizer, what our heap believes. */
 static inline size_t unit_resident(void)
 {
