@@ -88,7 +88,16 @@ static struct run *large_get(size_t size, size_t alignment, uint32_t owner, enum
 	unsigned npages = (unsigned)((size + PAGE_BYTES - 1) >> PAGE_SHIFT);
 	unsigned align = alignment > PAGE_BYTES ? (unsigned)(alignment >> PAGE_SHIFT) : 1;
 
-	return arn_pages_block_get(npages, align, purpose == GROWING, owner);
+	struct run *r = NULL;
+
+	/* A table that calloc gives out may stay mostly unwritten: above a huge page it has a
+	 * mapping, which declines them and is zero as a whole. */
+	if (purpose != SPARSE || size <= HUGE_PAGE_BYTES)
+		r = arn_pages_block_get(npages, align, purpose == GROWING, owner);
+	/* Also where address space is short: a chunk of 4 MiB needs 8 for a moment. */
+	if (r == NULL && size > HUGE_PAGE_BYTES)
+		r = arn_huge_get((size_t)npages << PAGE_SHIFT, alignment, owner, purpose == SPARSE);
+	return r;
 }
 
 /* Blocks that signal handlers freed while the code that they interrupted held a lock: a list
@@ -519,6 +528,12 @@ static void *realloc_large(void *p, struct run *r, size_t size)
 	if (unlikely(arn_locks_mine != 0))
 		return realloc_move(arn_arena_of(p), p, old, size, size);
 	if (r->state == RUN_HUGE) {
+		/* What has a mapping with a little room keeps it: back in a chunk it would soon be
+		 * blocked again. */
+		if (size <= LARGE_MAX && size <= old && size >= old - old / 4) {
+			valgrind_resize(p, asked, size, old);
+			return resized(r, bytes, size);
+		}
 		/* Memcheck takes a block that was moved for a new one. */
 		if (size > LARGE_MAX && arn_huge_resize(r, size, !ARN_VALGRIND)) {
 			valgrind_resize(p, asked, size, r->size);

@@ -32,7 +32,9 @@
 /* From this size on calloc gives a mapping back that holds nearly nothing, instead of clearing it:
  * glibc's largest mmap threshold, so that a table of which little is used costs what it costs there
  * (64 MB, one word of it written, 300 times: 0.58 s and 127 MiB otherwise). */
-#define UNWRITTEN_MIN     (32 * MIB)
+#define UNWRITTEN_MIN (32 * MIB)
+/* By so many words of it, of which two may be set: each is a page fault, 8 us together; clearing 32
+ * MiB takes a millisecond. */
 #define UNWRITTEN_SAMPLES 16
 
 struct run *arn_huge_live;   /* newest first */
@@ -197,8 +199,12 @@ static struct run *cache_take(struct run *r, size_t n)
 
 static void *map_for(size_t n, size_t align)
 {
+	void *p = NULL;
+
 	if (n >= THP_REST_MIN && arn_options.thp && align < HUGE_PAGE_BYTES)
-		align = HUGE_PAGE_BYTES;
+		p = arn_os_map_aligned(NULL, n, HUGE_PAGE_BYTES);
+	if (p != NULL)
+		return p;
 	return align > arn_os_page_bytes() ? arn_os_map_aligned(NULL, n, align)
 					   : arn_os_map(NULL, n);
 }
@@ -220,11 +226,11 @@ static void *move_to_fresh(struct run *r, size_t n)
 	if (to == NULL)
 		return NULL;
 	join_parts(r);
-	if (!arn_pagemap_cover(to, n) || !arn_os_move((void *)r->base, run_block_bytes(r), n, to)) {
+	if (!arn_pagemap_cover(to, n))
 		arn_os_unmap(to, n);
-		return NULL;
-	}
-	return to;
+	else if (arn_os_move((void *)r->base, run_block_bytes(r), n, to))
+		return to;
+	return NULL;
 }
 
 /* Grows the largest cached mapping that has at least half of N bytes; FRESH: by so many. */
@@ -253,7 +259,8 @@ static struct run *cache_grow(size_t n, size_t *fresh)
 }
 
 /* The whole mapping, although only whole huge pages can come of it: with different advice in its
- * parts it is several mappings to the kernel. */
+ * parts it is several mappings to the kernel, which mremap does not take (join_parts).  From
+ * THP_REST_MIN to THP_BLOCK_MIN it is two all the same. */
 static void advise(struct run *r, bool sparse)
 {
 	if (!arn_options.thp || sparse) {
@@ -264,7 +271,8 @@ static void advise(struct run *r, bool sparse)
 	} else if (r->size >= THP_REST_MIN && !r->sparse) {
 		/* Parts that were first written to as mappings of their own can be no single one
 		 * again: so first a page of what is one. */
-		*(volatile char *)r->base = *(volatile char *)r->base;
+		arn_os_want_no_huge((void *)r->base, r->size);
+		__atomic_fetch_or((uint32_t *)r->base, 0, __ATOMIC_RELAXED);
 		arn_os_want_huge((char *)r->base + HUGE_PAGE_BYTES, r->size - HUGE_PAGE_BYTES);
 		r->parted = true;
 	}
@@ -287,12 +295,14 @@ static bool seems_unwritten(const struct run *r)
  * only read is not copied page by page from the kernel's page of zeros, but comes as huge pages. */
 static void expect_clearing(struct run *r)
 {
-	bool keep = r->size >= UNWRITTEN_MIN && !ARN_VALGRIND && seems_unwritten(r);
+	bool keep;
 
-	if (!r->sparse || (!keep && (!arn_options.thp || r->size < 2 * HUGE_PAGE_BYTES)))
+	if (!r->sparse)
 		return;
-	if (!arn_os_purge((void *)r->base, run_block_bytes(r)))
+	keep = r->size >= UNWRITTEN_MIN && !ARN_VALGRIND && seems_unwritten(r);
+	if ((!keep && !arn_options.thp) || !arn_os_purge((void *)r->base, run_block_bytes(r)))
 		return;
+	RELAXED_SET(arn_pages.purged, arn_pages.purged + run_block_bytes(r));
 	r->zero = keep;
 	r->sparse = keep;
 	if (!keep)
@@ -354,7 +364,10 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 		r = cache_grow(n, &fresh);
 	if (r == NULL)
 		r = map_fresh(n, align, sparse);
-	else if (sparse && !r->zero)
+	/* What the promise is told; not what is given back because it is to be zero. */
+	if (r != NULL && r->zero)
+		fresh = r->size;
+	else if (r != NULL && sparse)
 		expect_clearing(r);
 	if (r != NULL && !arn_pagemap_cover((void *)r->base, r->size)) {
 		cache_add(r);
@@ -368,7 +381,7 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 		valgrind_noaccess((void *)r->base, run_block_bytes(r));
 		account_used(run_block_bytes(r), true);
 		RELAXED_SET(arn_pages.nhuge, arn_pages.nhuge + 1);
-		arn_pages_account_take(r->size, r->zero ? r->size : fresh, true);
+		arn_pages_account_take(r->size, fresh, true);
 		arn_pagemap_set((void *)r->base, 1, INFO_HUGE | owner << INFO_CLASS_BITS, 0, r);
 	}
 	lock_drop(&arn_pages_lock);
@@ -403,7 +416,8 @@ bool arn_huge_resize(struct run *r, size_t size, bool may_move)
 		return true;
 	lock_take(&arn_pages_lock);
 	p = (void *)r->base;
-	join_parts(r);
+	if (n > old)
+		join_parts(r);
 	if (n == old || arn_os_resize(p, old, n)) {
 		if (n > old && !arn_pagemap_cover(p, n)) {
 			arn_os_resize(p, n, old);

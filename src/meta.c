@@ -70,8 +70,8 @@ static void put(unsigned kind, void *slot)
 	free_slots[kind] = slot;
 }
 
-/* N bytes of an array that a bin has outgrown, or NULL; the rest of it are arrays again.  Those that
- * nobody wanted were a fifth of systemd's metadata. */
+/* N bytes of an array that a bin has outgrown, or NULL; the rest of it are arrays again.  Those
+ * that nobody wanted were a fifth of systemd's metadata. */
 static void *take_of_array(size_t n)
 {
 	unsigned kind = META_ARRAY + bits_log2(2 * n / ARN_CACHE_LINE - 1);

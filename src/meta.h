@@ -5,15 +5,16 @@
  *
  * Memory is cut from blocks in lines of 64 bytes and never goes back to the OS.  A slot that is put
  * back serves only its own kind again (type-stable): another thread may still look at the words of
- * a run or heap that it is entitled to touch late (see run.h).  A slot is all-zero at birth; on
- * reuse it holds what it held, but for its first word.
+ * a run or heap that it is entitled to touch late (see run.h).  Not so an array: it is cut into
+ * smaller ones and into run slots.  A slot but an array is all-zero at birth; on reuse it holds
+ * what it held, but for its first word.
  */
 #ifndef ARN_META_H
 #define ARN_META_H
 
 #include "lock.h"
 
-/* Tcache arrays come in powers of two lines, 2^2 .. 2^10 (31 .. 8191 pointers and a sentinel). */
+/* Tcache arrays come in powers of two lines, 2^0 .. 2^10 (7 .. 8191 pointers and a sentinel). */
 #define META_ARRAY_KINDS 11
 /* Run slots have 2 .. 6 lines, those of starter runs 10. */
 #define META_RUN_KINDS 11

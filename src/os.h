@@ -54,7 +54,7 @@ void *arn_os_map_aligned(void *hint, size_t n, size_t align);
 bool arn_os_unmap(void *p, size_t n);
 
 /* Changes the size of the mapping where it is, or with TO (mapped, NEW_N bytes, ours) moves it
- * there over what TO holds.  False: nothing changed. */
+ * there over what TO holds.  False: nothing changed, but TO is not ours any more. */
 bool arn_os_resize(void *p, size_t old_n, size_t new_n);
 bool arn_os_move(void *p, size_t old_n, size_t new_n, void *to);
 

@@ -239,30 +239,45 @@ bool arn_os_unmap(void *p, size_t n)
 	return !is_error(sys6(SYS_munmap, (long)p, (long)n, 0, 0, 0, 0));
 }
 
-static bool remap(void *p, size_t old_n, size_t new_n, int flags, void *to)
+/* 0, or why not. */
+static int remap(void *p, size_t old_n, size_t new_n, int flags, void *to)
 {
 	long ret;
 
 	if (atomic_load_explicit(&remap_refused, memory_order_relaxed))
-		return false;
+		return EPERM;
 	ret = sys6(SYS_mremap, (long)p, (long)old_n, (long)new_n, flags, (long)to, 0);
 	if (is_refusal(ret))
 		atomic_store_explicit(&remap_refused, true, memory_order_relaxed);
-	return !is_error(ret);
+	return is_error(ret) ? (int)-ret : 0;
 }
 
-/* Smaller by munmap: a sandbox allows it where it refuses mremap, and qemu up to 7.2, in one address
- * range (each 32-bit program), answers a shrinking mremap by taking away what lies behind the block. */
+/* Smaller by munmap: a sandbox allows it where it refuses mremap, and qemu up to 7.2, in one
+ * address range (each 32-bit program), answers a shrinking mremap by taking away what lies behind
+ * the block. */
 bool arn_os_resize(void *p, size_t old_n, size_t new_n)
 {
 	if (new_n < old_n)
 		return arn_os_unmap((char *)p + new_n, old_n - new_n);
-	return remap(p, old_n, new_n, 0, NULL);
+	return remap(p, old_n, new_n, 0, NULL) == 0;
 }
 
 bool arn_os_move(void *p, size_t old_n, size_t new_n, void *to)
 {
-	return remap(p, old_n, new_n, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	int why = remap(p, old_n, new_n, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	void *again;
+
+	/* Of what is more than one mapping the kernel finds out when it has unmapped TO, where
+	 * another thread's mapping may be by now.  What can be mapped once more is nobody's; else
+	 * some address space is lost. */
+	if (why == EFAULT) {
+		again = map(to, new_n, MAP_FIXED_NOREPLACE);
+		if (again != NULL)
+			arn_os_unmap(again, new_n);
+	} else if (why != 0) {
+		arn_os_unmap(to, new_n);
+	}
+	return why == 0;
 }
 
 static bool advise(void *p, size_t n, int advice, _Atomic bool *refused)

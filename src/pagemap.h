@@ -33,9 +33,9 @@
 /* Class numbers of pages that hold other things than regions of one class: a starter run, whose
  * blocks are small too, so that CLASS <= INFO_STARTER means small. */
 #define INFO_STARTER NCLASSES
-#define INFO_LARGE 253u /* first page of a large block */
-#define INFO_INNER 254u /* another page of a large block */
-#define INFO_HUGE  255u /* first page of a huge block */
+#define INFO_LARGE   253u /* first page of a large block */
+#define INFO_INNER   254u /* another page of a large block */
+#define INFO_HUGE    255u /* first page of a huge block */
 
 /* What lies unused before the run pointers of a window that is a mapping: so much that its header
  * has half an OS page below it, for run pointers, and the rest of it above, for infos, and the
@@ -111,9 +111,8 @@ static inline struct run *_Atomic *pagemap_run_slot_at(page_info *m, uintptr_t p
 /* The run of the page at OFFSET, which is in the window. */
 static inline struct run *pagemap_run_at(page_info *m, uintptr_t offset)
 {
-	return atomic_load_explicit(
-		pagemap_run_slot_at(m, offset >> (PAGE_SHIFT - QUANTUM_SHIFT)),
-		memory_order_relaxed);
+	return atomic_load_explicit(pagemap_run_slot_at(m, offset >> (PAGE_SHIFT - QUANTUM_SHIFT)),
+				    memory_order_relaxed);
 }
 
 /* For 16-aligned p in the window. */

@@ -8,6 +8,7 @@
 #include "pages.h"
 
 #include "bits.h"
+#include "fatal.h"
 #include "meta.h"
 #include "options.h"
 #include "os.h"
@@ -441,6 +442,7 @@ static void offer(void)
 {
 	unsigned n;
 
+	spare_release();
 	for (const struct chunk *c = lru_head; c != NULL; c = c->lru_next)
 		for (unsigned at = 0; (n = next_dirty(c, &at, c->huge_pages)) > 0; at += n) {
 			unsigned from = at, whole = whole_os_pages(c, &from, n);
@@ -487,7 +489,6 @@ size_t arn_pages_trim(size_t keep)
 
 	lock_take(&arn_pages_lock);
 	before = arn_pages.purged;
-	spare_release();
 	give_back(keep);
 	while ((r = arn_spare_slot_take()) != NULL)
 		arn_run_slot_put(r);
@@ -526,7 +527,7 @@ static struct chunk *find_warm(unsigned n, unsigned align, struct row_place *p)
 
 /* RUN: before clean pages come those that are resident anyway, or waves would have both (bulk of
  * 100,000: 3 MiB more at its peak).  Blocks, whose lengths differ, fill what fits them best.
- * GROWS: in the longest row, or one in which no large block can become too long, if the block is
+ * GROWS: in the longest row, if the block is
  * worth it: many small ones that grow side by side would leave holes everywhere. */
 static struct chunk *find_chunk(unsigned n, unsigned align, bool run, bool grows,
 				struct row_place *p)
@@ -600,9 +601,9 @@ bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_
 	return ok;
 }
 
+/* The page map knows R no more. */
 static void span_put(struct run *r)
 {
-	arn_pagemap_set((void *)r->base, r->npages, 0, 0, NULL);
 	row_give(r->chunk, page_in_chunk(r), r->npages);
 	if (r->state == RUN_LARGE)
 		block_count(-r->size, -(size_t)1);
@@ -612,6 +613,7 @@ static void span_put(struct run *r)
 void arn_pages_put(struct run *r)
 {
 	lock_take(&arn_pages_lock);
+	arn_pagemap_set((void *)r->base, r->npages, 0, 0, NULL);
 	span_put(r);
 	lock_drop(&arn_pages_lock);
 }
@@ -660,8 +662,11 @@ struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, bool grow
 void arn_pages_block_put(struct run *r)
 {
 	lock_take(&arn_pages_lock);
+	/* Two threads that free it at once both found it in use. */
+	if (unlikely(r->state != RUN_LARGE))
+		arn_crime(CRIME_DOUBLE_FREE, (void *)r->base);
+	arn_pagemap_set((void *)r->base, r->npages, 0, 0, NULL);
 	if (arn_spare_span_add(r)) {
-		arn_pagemap_set((void *)r->base, r->npages, 0, 0, NULL);
 		spare_account(r->size);
 		block_count(-r->size, -(size_t)1);
 		arn_pages_settle();
@@ -676,6 +681,13 @@ void arn_pages_block_put(struct run *r)
 static unsigned free_from(const struct chunk *c, unsigned at)
 {
 	return bitmap_next(c->used, at, c->npages, true) - at;
+}
+
+/* Whether page AT of C is one of a spare span: in use, and forgotten. */
+static bool is_spare(const struct chunk *c, unsigned at)
+{
+	return at < c->npages &&
+	       pagemap_info(pagemap_now(), (char *)c->base + ((size_t)at << PAGE_SHIFT)) == 0;
 }
 
 bool arn_pages_resize(struct run *r, unsigned npages)
@@ -693,7 +705,8 @@ bool arn_pages_resize(struct run *r, unsigned npages)
 		row_give(c, at + npages, old - npages);
 		arn_pages_settle();
 	} else if ((row = free_from(c, at + old)) >= npages - old ||
-		   (spare_release() && (row = free_from(c, at + old)) >= npages - old)) {
+		   (is_spare(c, at + old + row) && spare_release() &&
+		    (row = free_from(c, at + old)) >= npages - old)) {
 		unsigned dirty = row_take(c, at + old, npages - old);
 
 		if (row == c->largest)

@@ -3,12 +3,12 @@
  * pages.h - chunks, the spans of pages in them, and huge blocks.  Layer pages; owns pages_lock.
  *
  * A chunk is an aligned mapping of up to 256 pages with two bitmaps:
- *     used[i]   page i belongs to a run or a large block; and for i >= npages
+ *     used[i]   page i belongs to a run, a large block or a spare span; and for i >= npages
  *     dirty[i]  page i was in use since it was last purged (meaningless while used)
  *     nfree == npages - popcount(used),  ndirty == popcount(dirty & ~used)
  *     largest == length of the longest row of unused pages
- * The bitmaps are the truth; the rest is derived from them, and derived again in a child that was
- * forked while another thread held the lock.
+ * The bitmaps, and the lists of spare spans (spare.c), are the truth; the rest is derived from
+ * them, and derived again in a child that was forked while another thread held the lock.
  *
  * How many dirty bytes may stay: promise.h.
  */
@@ -36,7 +36,7 @@ struct chunk {
 /* All under pages_lock; `purged` and `nhuge` are also read without it. */
 struct pages_state {
 	size_t used;        /* bytes of spans and huge blocks in use */
-	size_t dirty;       /* bytes free but dirty: spans in chunks, cached huge mappings */
+	size_t dirty;       /* bytes free but dirty: in chunks, spare spans, cached huge mappings */
 	size_t mapped;      /* bytes of chunks and huge mappings, cached ones too */
 	size_t large;       /* bytes of large blocks in use */
 	size_t huge;        /* bytes of huge blocks in use */
@@ -59,8 +59,7 @@ bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_
 void arn_pages_put(struct run *r);
 /* A large block, slot and span; NULL: out of memory.  GROWS: realloc will want more of it.  And
  * back. */
-struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, bool grows,
-				uint32_t owner);
+struct run *arn_pages_block_get(unsigned npages, unsigned align_pages, bool grows, uint32_t owner);
 void arn_pages_block_put(struct run *r);
 /* Changes a large block's length in place; false: nothing changed. */
 bool arn_pages_resize(struct run *r, unsigned npages);

@@ -34,6 +34,8 @@ bool arn_promise_took(size_t taken, size_t clean, bool block, size_t dirty, size
 	size_t regret = clean < given ? clean : given, idle;
 
 	given -= regret;
+	if (regret > DIRTY_EXTRA_MAX)
+		regret = DIRTY_EXTRA_MAX;
 	if (block)
 		regret *= BLOCK_REGRET;
 	extra = extra + regret < DIRTY_EXTRA_MAX ? extra + regret : DIRTY_EXTRA_MAX;

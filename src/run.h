@@ -59,7 +59,7 @@ struct run {
 		/* Starters: no row of so many granules is free on the OS pages that were begun. */
 		uint32_t lacks;
 	};
-	size_t size;                     /* large and huge: usable bytes */
+	size_t size; /* large and huge: usable bytes */
 	/* Second line: all that a flush touches, up to 256 regions. */
 	uintptr_t base __attribute__((aligned(ARN_CACHE_LINE)));
 	_Atomic uint32_t owner; /* heap id; changes only between lives */
@@ -67,7 +67,7 @@ struct run {
 	uint16_t nregions;
 	uint16_t first; /* starters: behind the last block */
 	union {
-		/* nfree when free rows were last looked for; 0: taken from since */
+		/* nfree when free rows were last looked for */
 		uint16_t looked;
 		/* Starters: no granule from here on was ever used. */
 		uint16_t used;

@@ -7,9 +7,9 @@
  * Short spans, with their slots, by length: a program that frees four buffers of 64 KiB and takes
  * four again (zlib) finds them without a search.  For the chunk's bitmap they are in use, for the
  * sums of arn_pages free and dirty; the page map has forgotten them, so that a stale pointer into
- * one is found like any other.  They are few, and only of lengths that are asked for again and again;
- * all go back to their chunks before anything else is given back, before a chunk is mapped, and when
- * one is in the way of a block that grows.
+ * one is found like any other.  They are few, and only of lengths that are asked for again and
+ * again; all go back to their chunks before anything else is given back, before a chunk is mapped,
+ * and when one is in the way of a block that grows.
  */
 #include "pages.h"
 

@@ -20,8 +20,8 @@
  *     every used granule lies in exactly one row from a start to the next end, below `used`
  *
  * A block goes behind the one before (`first`).  Before another OS page is begun, what is free
- * below is used again, from the bottom: so what was freed rests until its place comes round, and what
- * is freed twice, or used after its free, mostly belongs to nobody else meanwhile.
+ * below is used again, from the bottom: so what was freed rests until its place comes round, and
+ * what is freed twice, or used after its free, mostly belongs to nobody else meanwhile.
  *
  * A block's own start and end do not change while it lives, so whoever holds it may ask for its
  * length without a lock.  A remote word has the bit of a block's first granule.  Its pages carry
@@ -44,7 +44,7 @@ static inline bool starter_serves(const struct heap *h, unsigned cls, unsigned t
 {
 	bool first = starter_is_first(h);
 	size_t out = h->bins[cls].out;
-	unsigned takes = !first				       ? STARTER_TAKES
+	unsigned takes = !first                                ? STARTER_TAKES
 			 : arn_class[cls].size >= STARTER_RARE ? STARTER_TAKES_RARE
 							       : STARTER_TAKES_FIRST;
 

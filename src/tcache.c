@@ -95,8 +95,10 @@ static ARN_SLOW void *refill(struct heap *h, unsigned cls)
 		arn_heap_take(h, cls, &p + 1, 1);
 		return p;
 	}
-	/* Without this, what is only allocated would be refilled by few for ever. */
-	if (b->cap == TCACHE_CAP_FIRST && b->want > 2 * REFILL_FIRST && cap_max(cls) > b->cap)
+	/* Without this, what is only allocated would be refilled by few for ever.  Not at the
+	 * second refill yet, after which most classes of small processes need no more. */
+	if (b->cap == TCACHE_CAP_FIRST && cap_max(cls) > b->cap &&
+	    (b->want > 2 * REFILL_FIRST || b->want >= arn_class[cls].refill_max))
 		array_set(h, cls, 2 * b->cap + 1u);
 	want = b->want;
 	if (want > arn_class[cls].refill_max)

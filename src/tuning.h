@@ -75,12 +75,12 @@
 
 /* The first regions of each class lie together, in starter runs (starter.h): of bash's 25 classes
  * 17 see 12 mallocs or fewer in a life.  A class leaves them with its 13th region at a time, with 4
- * KiB of it (larger regions share few OS pages), or after so many mallocs, since each costs 200
- * instructions with its free instead of 34: 32 in the first heap, whose thread lives as long as its
+ * KiB of it (larger regions share few OS pages), or after so many mallocs, since each costs 480
+ * instructions with its free instead of 33: 32 in the first heap, whose thread lives as long as its
  * process does, where they save half of the pages that a shell script touches more than under
- * glibc; 64 from 128 bytes on, where a run of its own for few blocks wastes most (40 KiB of a booted
- * system; smaller classes save no more, and git log has 1% more instructions if they do it too);
- * 12 in others, and 1 KiB, or a thousand busy threads would need twice the time to begin. */
+ * glibc; 64 from 128 bytes on, where a run of its own for few blocks wastes most (40 KiB of a
+ * booted system; smaller classes save no more, and git log has 1% more instructions if they do it
+ * too); 12 in others, and 1 KiB, or a thousand busy threads would need twice the time to begin. */
 #define STARTER_LIVE        12
 #define STARTER_TAKES_FIRST 32
 #define STARTER_TAKES_RARE  64
@@ -90,17 +90,17 @@
 #define STARTER_BYTES       (1 * KIB)
 /* What a class has outgrown serves the next: with 4 runs apache began 92 KiB of others, with 16 it
  * is the same as with 8. */
-#define STARTER_RUNS_FIRST  8
-#define STARTER_RUNS        2
+#define STARTER_RUNS_FIRST 8
+#define STARTER_RUNS       2
 /* Blocks go forward through so much, an OS page, before what was freed serves again. */
 #define STARTER_STEP (4 * KIB)
 
 /* tcache bins: the array starts at 15 pointers, has 31 after some refills (most classes need no
  * more than the first: 58 KiB of a booted system with 26 processes), and doubles on overflow,
  * without a flush, to 8191 pointers or these bytes of regions.  The largest single win of the
- * prototype (-25 to -45% on batches of small blocks); 8191 instead of 2047 saves perl and python3 another 0.1 to 0.2% of all
- * instructions (doc/performance.md).  Above 1 KiB filling a region costs far more than a refill,
- * and 24 bins of 256 KiB made a thread 6 MiB heavier for nothing. */
+ * prototype (-25 to -45% on batches of small blocks); 8191 instead of 2047 saves perl and python3
+ * another 0.1 to 0.2% of all instructions (doc/performance.md).  Above 1 KiB filling a region costs
+ * far more than a refill, and 24 bins of 256 KiB made a thread 6 MiB heavier for nothing. */
 #define TCACHE_CAP_FIRST   15
 #define TCACHE_CAP_MAX     8192
 #define TCACHE_BYTES_SMALL (256 * KIB)

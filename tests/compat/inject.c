@@ -82,11 +82,11 @@ static void large(void)
 			memset(a, 1, 5000);
 		if (error == 0)
 			free(a);
-		a = calloc(3, MIB);
-		for (size_t i = 0; a != NULL && i < 3 * MIB; i += 4096)
+		a = calloc(5, MIB);
+		for (size_t i = 0; a != NULL && i < 5 * MIB; i += 4096)
 			CHECK(((char *)a)[i] == 0, "calloc not zero");
 		if (a != NULL)
-			memset(a, 1, 3 * MIB);
+			memset(a, 1, 5 * MIB);
 		free(a);
 	}
 }

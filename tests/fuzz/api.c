@@ -76,7 +76,8 @@ WRAP(void *, arn_os_map_sparse, NULL, (size_t n), (n))
 WRAP(bool, arn_os_unmap, false, (void *p, size_t n), (p, n))
 WRAP(bool, arn_os_purge, false, (void *p, size_t n), (p, n))
 WRAP(bool, arn_os_resize, false, (void *p, size_t o, size_t n), (p, o, n))
-WRAP(bool, arn_os_move, false, (void *p, size_t o, size_t n, void *to), (p, o, n, to))
+WRAP(bool, arn_os_move, (__real_arn_os_unmap(to, n), false), (void *p, size_t o, size_t n, void *to),
+	(p, o, n, to))
 
 static void (*thread_end)(void *);
 int __real_pthread_key_create(pthread_key_t *key, void (*end)(void *));

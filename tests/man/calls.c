@@ -50,8 +50,8 @@ int main(void)
 	}
 	free(p);
 	for (int i = 0; i < 50; i++) {
-		p = malloc((size_t)3 << 20);
-		memset(p, 1, (size_t)3 << 20);
+		p = malloc((size_t)5 << 20);
+		memset(p, 1, (size_t)5 << 20);
 		free(p);
 	}
 	for (int i = 0; i < 30; i++)

@@ -277,7 +277,7 @@ static void *request(void *arg)
 
 	for (int k = 0; k < 200000; k++) {
 		unsigned i = (x = x * 1103515245u + 12345u) >> 8 & 16383;
-		size_t n = (x >> 4) % (k % 1000 == 0 ? 3000000u : k % 100 == 0 ? 100000u : 2000u);
+		size_t n = (x >> 4) % (k % 1000 == 0 ? 6000000u : k % 100 == 0 ? 100000u : 2000u);
 		size_t align = (size_t)16 << (x >> 9) % 9;
 		void *p = NULL;
 
@@ -387,7 +387,7 @@ static void *busy(void *arg)
 		unsigned i = (x = x * 1103515245u + 12345u) >> 8 & 4095;
 
 		free(block[i]);
-		block[i] = malloc(1 + (x >> 4) % (i == 0 ? 3000000 : 3000));
+		block[i] = malloc(1 + (x >> 4) % (i == 0 ? 6000000 : 3000));
 		*(char *)block[i] = 1;
 	}
 	return NULL;

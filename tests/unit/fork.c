@@ -29,7 +29,7 @@ static void work(uint64_t seed)
 		unsigned k = (unsigned)(unit_random(&seed) % N);
 
 		if (p[k] == NULL) {
-			size[k] = unit_random(&seed) % 64 == 0 ? 3 * MIB :
+			size[k] = unit_random(&seed) % 64 == 0 ? 5 * MIB :
 				  unit_random(&seed) % 8 == 0  ? 200 * KIB :
 								 1 + unit_random(&seed) % 3000;
 			p[k] = tcache_malloc(size[k]);
@@ -300,7 +300,7 @@ static void *busy(void *arg)
 
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
 		uint64_t x = unit_random(&seed);
-		size_t n = x % 50 == 0 ? 3 * MIB : x % 5 == 0 ? 100 * KIB : 1 + x % 2000;
+		size_t n = x % 50 == 0 ? 5 * MIB : x % 5 == 0 ? 100 * KIB : 1 + x % 2000;
 		void *p = tcache_malloc(n);
 
 		tcache_free(atomic_exchange(&shared[(x >> 32) % SHARED], p));
@@ -431,9 +431,9 @@ START_TEST(forks_at_every_system_call)
 	tcache_free(p[0]);
 	tcache_free(p[1]);
 	p[0] = tcache_malloc(30 * MIB);
-	wall = tcache_malloc(3 * MIB);
+	wall = tcache_malloc(5 * MIB);
 	p[0] = arn_realloc(p[0], 50 * MIB);
-	p[0] = arn_realloc(p[0], 3 * MIB);
+	p[0] = arn_realloc(p[0], 5 * MIB);
 	tcache_free(wall);
 	tcache_free(p[0]);
 	arn_options.dirty_kib = 0;

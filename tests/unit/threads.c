@@ -156,7 +156,7 @@ static void drain(void *p)
 {
 	size_t n = *(size_t *)p;
 
-	if (n <= sizeof n || n > 4 * MIB || ((unsigned char *)p)[n - 1] != (unsigned char)n)
+	if (n <= sizeof n || n > 6 * MIB || ((unsigned char *)p)[n - 1] != (unsigned char)n)
 		abort();
 	tcache_free(p);
 }
@@ -168,7 +168,7 @@ static void *exchange(void *arg)
 	for (int i = 0; i < 150000; i++) {
 		uint64_t x = unit_random(&seed);
 		/* Small mostly; every class; now and then a large one or a huge one. */
-		size_t top = x % 1000 == 0  ? 3 * MIB
+		size_t top = x % 1000 == 0  ? 5 * MIB
 			     : x % 100 == 0 ? 200 * KIB
 			     : x % 8        ? 600
 					    : 40000;
@@ -373,7 +373,7 @@ static void arena_goes(void)
 	for (int i = 0; i < 3; i++) {
 		struct heap *h = arn_thread_shared_new();
 		void *small = arn_alloc_in(h, 100, QUANTUM), *large = arn_alloc_in(h, MIB, QUANTUM);
-		void *big = arn_alloc_in(h, 3 * MIB, QUANTUM);
+		void *big = arn_alloc_in(h, 5 * MIB, QUANTUM);
 
 		lock_take(&arn_pages_lock);
 		tcache_free(small);

@@ -138,7 +138,7 @@ static void arenas(void)
 				afree(p);
 		}
 		kept = arena_malloc(a, 100000);
-		kept = arena_malloc(a, 4000000);
+		kept = arena_malloc(a, 6000000);
 		arena_destroy(a);
 	}
 }
@@ -175,7 +175,7 @@ int main(int argc, char **argv)
 	} else if (strcmp(what, "use-large") == 0) {
 		use_after_free(100000);
 	} else if (strcmp(what, "use-huge") == 0) {
-		use_after_free(4000000);
+		use_after_free(6000000);
 	} else if (strcmp(what, "beyond") == 0) {
 		p[100] = 1; /* of a region of 112 */
 	} else if (strcmp(what, "uninitialised") == 0) {

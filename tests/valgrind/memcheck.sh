@@ -87,7 +87,7 @@ row "use of a small block after free" reports use-small 'Invalid read of size 1'
 row "use of a large block after free" reports use-large 'Invalid read of size 1' \
 	"is 3 bytes inside a block of size 100,000 free'd"
 row "use of a huge block after free" reports use-huge 'Invalid read of size 1' \
-	"is 3 bytes inside a block of size 4,000,000 free'd"
+	"is 3 bytes inside a block of size 6,000,000 free'd"
 row "a write beyond the size that was asked" reports beyond 'Invalid write of size 1' \
 	"is 0 bytes after a block of size 100 alloc'd"
 row "use of what was never written" reports uninitialised \

@@ -15,7 +15,7 @@ import gdb
 import gdb.printing
 
 # Of pagemap.h, run.h and heap.h, where they are macros or plain numbers.
-ROOT_VERSION = 5
+ROOT_VERSION = 6
 PAGE_SHIFT = 14
 INFO_LARGE, INFO_INNER, INFO_HUGE = 253, 254, 255
 RUN_SMALL, RUN_LARGE, RUN_HUGE, RUN_STARTER = 1, 2, 3, 4
