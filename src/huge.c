@@ -33,9 +33,8 @@
  * glibc's largest mmap threshold, so that a table of which little is used costs what it costs there
  * (64 MB, one word of it written, 300 times: 0.58 s and 127 MiB otherwise). */
 #define UNWRITTEN_MIN (32 * MIB)
-/* By so many words of it, of which two may be set: each is a page fault, 8 us together; clearing 32
- * MiB takes a millisecond. */
-#define UNWRITTEN_SAMPLES 16
+/* By so many words of it, none of which is set: each is a page fault. */
+#define UNWRITTEN_SAMPLES 4
 
 struct run *arn_huge_live;   /* newest first */
 struct run *arn_huge_cached; /* newest first */
@@ -282,12 +281,12 @@ static void advise(struct run *r, bool sparse)
 static bool seems_unwritten(const struct run *r)
 {
 	size_t step = bits_round_down(r->size / UNWRITTEN_SAMPLES, sizeof(uint64_t));
-	unsigned written = 0;
+	uint64_t written = 0;
 
 	/* Not the first: where there is anything, there is a header. */
 	for (unsigned i = 1; i <= UNWRITTEN_SAMPLES; i++)
-		written += *(const volatile uint64_t *)(r->base + i * step - 8) != 0;
-	return written <= UNWRITTEN_SAMPLES / 8;
+		written |= *(const volatile uint64_t *)(r->base + i * step - 8);
+	return written == 0;
 }
 
 /* R comes from the cache for calloc, and holds contents.  A table that was hardly written is given
