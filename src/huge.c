@@ -299,7 +299,10 @@ static void expect_clearing(struct run *r)
 	if (!r->sparse)
 		return;
 	keep = r->size >= UNWRITTEN_MIN && !ARN_VALGRIND && seems_unwritten(r);
-	if ((!keep && !arn_options.thp) || !arn_os_purge((void *)r->base, run_block_bytes(r)))
+	/* Below two huge pages there may be none. */
+	if (!keep && (!arn_options.thp || r->size < 2 * HUGE_PAGE_BYTES))
+		return;
+	if (!arn_os_purge((void *)r->base, run_block_bytes(r)))
 		return;
 	RELAXED_SET(arn_pages.purged, arn_pages.purged + run_block_bytes(r));
 	r->zero = keep;

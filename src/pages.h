@@ -64,7 +64,7 @@ void arn_pages_block_put(struct run *r);
 /* Changes a large block's length in place; false: nothing changed. */
 bool arn_pages_resize(struct run *r, unsigned npages);
 
-/* A block of SIZE bytes (> LARGE_MAX) with a mapping of its own, aligned to ALIGN; or NULL.
+/* A block of SIZE bytes (> HUGE_PAGE_BYTES) with a mapping of its own, aligned to ALIGN; or NULL.
  * SPARSE: it may be written in few places (calloc), so no huge pages. */
 struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse);
 /* Gives the block back; R is gone afterwards. */
