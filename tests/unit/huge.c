@@ -4,6 +4,7 @@
  */
 #include "unit.h"
 
+#include "alloc.h"
 #include "options.h"
 #include "os.h"
 #include "pagemap.h"
@@ -359,6 +360,55 @@ START_TEST(huge_against_model)
 }
 END_TEST
 
+/* ---- what malloc makes of it --------------------------------------------------------------- */
+
+static struct run *run_of(void *p)
+{
+	REQUIRE(p != NULL);
+	return pagemap_run(p);
+}
+
+/* calloc: a table of which little is written must not lie in a chunk, where a dirty page anywhere
+ * would have all of it cleared, and a huge page make 2 MiB of it resident. */
+START_TEST(huge_table_of_calloc)
+{
+	unsigned char *p, *large;
+
+	boot();
+	p = arn_calloc_slow(1, HUGE_PAGE_BYTES + 1);
+	ck_assert_int_eq(run_of(p)->state, RUN_HUGE);
+	ck_assert(run_of(p)->sparse);
+	ck_assert_uint_eq(run_of(p)->size, HUGE_PAGE_BYTES + PAGE_BYTES); /* amalloc_good_size() */
+	large = arn_calloc_slow(1, HUGE_PAGE_BYTES);
+	ck_assert_int_eq(run_of(large)->state, RUN_LARGE);
+	memset(p, 1, HUGE_PAGE_BYTES + 1);
+	tcache_free(p);
+	p = arn_calloc_slow(1, HUGE_PAGE_BYTES + 1);
+	for (size_t i = 0; i < HUGE_PAGE_BYTES + 1; i++)
+		REQUIRE(p[i] == 0);
+	REQUIRE_STATES();
+}
+END_TEST
+
+/* A block that was moved to a mapping, with room to grow, is not moved back by the next step. */
+START_TEST(huge_with_room_stays)
+{
+	char *p, *q;
+
+	boot();
+	p = arn_realloc(tcache_malloc(5 * MIB), 4 * MIB);
+	ck_assert_int_eq(run_of(p)->state, RUN_HUGE);
+	q = arn_realloc(p, 4 * MIB + 100);
+	ck_assert_ptr_eq(q, p);
+	q = arn_realloc(p, 3 * MIB + 512 * KIB);
+	ck_assert_ptr_eq(q, p);
+	ck_assert_int_eq(run_of(q)->state, RUN_HUGE);
+	q = arn_realloc(p, MIB);
+	ck_assert_int_eq(run_of(q)->state, RUN_LARGE);
+	REQUIRE_STATES();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("huge");
@@ -375,6 +425,8 @@ int main(void)
 	unit_add(s, "huge", huge_shrink_keeps_the_promise);
 	unit_add(s, "huge", huge_aligned);
 	unit_add(s, "huge", huge_tiny_blocks_have_pages_of_their_own);
+	unit_add(s, "malloc", huge_table_of_calloc);
+	unit_add(s, "malloc", huge_with_room_stays);
 	/* The fixed part of the promise: none, 16 MiB. */
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, huge_against_model, 0, 1);
