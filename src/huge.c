@@ -268,10 +268,15 @@ static void advise(struct run *r, bool sparse)
 		arn_os_want_huge((void *)r->base, r->size);
 		r->sparse = false;
 	} else if (r->size >= THP_REST_MIN && !r->sparse) {
+		_Atomic uint32_t *word = (_Atomic uint32_t *)r->base;
+		uint32_t now = atomic_load_explicit(word, memory_order_relaxed);
+
 		/* Parts that were first written to as mappings of their own can be no single one
-		 * again: so first a page of what is one. */
+		 * again: so first a page of what is one, without a change (clang makes a load of an
+		 * or with 0). */
 		arn_os_want_no_huge((void *)r->base, r->size);
-		__atomic_fetch_or((uint32_t *)r->base, 0, __ATOMIC_RELAXED);
+		atomic_compare_exchange_strong_explicit(word, &now, now, memory_order_relaxed,
+							memory_order_relaxed);
 		arn_os_want_huge((char *)r->base + HUGE_PAGE_BYTES, r->size - HUGE_PAGE_BYTES);
 		r->parted = true;
 	}
