@@ -303,7 +303,7 @@ static void expect_clearing(struct run *r)
 
 	if (!r->sparse)
 		return;
-	keep = r->size >= UNWRITTEN_MIN && !ARN_VALGRIND && seems_unwritten(r);
+	keep = r->size >= UNWRITTEN_MIN && !valgrind_runs() && seems_unwritten(r);
 	/* Below two huge pages there may be none. */
 	if (!keep && (!arn_options.thp || r->size < 2 * HUGE_PAGE_BYTES))
 		return;
