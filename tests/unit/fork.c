@@ -294,10 +294,13 @@ static _Atomic bool stop;
 #define SHARED 64
 static void *_Atomic shared[SHARED];
 
+static _Atomic int nbusy;
+
 static void *busy(void *arg)
 {
 	uint64_t seed = (uintptr_t)arg;
 
+	atomic_fetch_add(&nbusy, 1);
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
 		uint64_t x = unit_random(&seed);
 		size_t n = x % 50 == 0 ? 5 * MIB : x % 5 == 0 ? 100 * KIB : 1 + x % 2000;
@@ -318,6 +321,9 @@ START_TEST(forks_while_threads_work)
 	work(4);
 	for (uintptr_t i = 0; i < 3; i++)
 		ck_assert_int_eq(pthread_create(&t[i], NULL, busy, (void *)(i + 1)), 0);
+	/* A thread that begins takes AddressSanitizer's own locks, which no child could take again. */
+	while (atomic_load(&nbusy) < 3)
+		sched_yield();
 	for (int i = 0; i < 150; i++) {
 		pid = fork();
 		if (pid == 0) {
