@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * huge.c - blocks above 4 MiB, each a mapping of its own, and the cache of freed ones.
+ * huge.c - blocks above 4 MiB, and of calloc above 2, each a mapping of its own, and the cache of
+ * freed ones.
  * Layer pages; everything under pages_lock.
  *
  * A freed mapping stays in the cache, within the promise, since the same pages are often wanted

@@ -727,32 +727,6 @@ bool arn_pages_resize(struct run *r, unsigned npages)
 	return ok;
 }
 
-size_t arn_pages_heap_share(void)
-{
-	size_t heaps = atomic_load_explicit(&arn_pages_heaps, memory_order_relaxed), share;
-
-	lock_take(&arn_pages_lock);
-	share = arn_promise_limit(arn_pages.used) / (heaps > 0 ? heaps : 1);
-	lock_drop(&arn_pages_lock);
-	return share > HEAP_SHARE_MIN ? share : HEAP_SHARE_MIN;
-}
-
-void arn_pages_runs_purged(size_t n, size_t forget)
-{
-	lock_take(&arn_pages_lock);
-	RELAXED_SET(arn_pages.purged, arn_pages.purged + n);
-	arn_promise_forget_runs(forget);
-	lock_drop(&arn_pages_lock);
-}
-
-size_t arn_pages_runs_regret(size_t n)
-{
-	lock_take(&arn_pages_lock);
-	n = arn_promise_regret_runs(n);
-	lock_drop(&arn_pages_lock);
-	return n;
-}
-
 void arn_pages_snapshot(struct pages_state *out)
 {
 	/* In a signal handler that interrupted the holder: as it is. */

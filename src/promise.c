@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * promise.c - how many dirty bytes may stay: regret and epochs.  Layer pages; under pages_lock.
+ * promise.c - how many dirty bytes may stay: regret and epochs.  Layer pages; under pages_lock,
+ * but for what heaps call.
  */
 #include "promise.h"
 
 #include "options.h"
+#include "pages.h"
 #include "tuning.h"
 
 static size_t extra;         /* bytes allowed because of regrets */
@@ -73,4 +75,32 @@ void arn_promise_forget_runs(size_t n)
 void arn_promise_gave(size_t n)
 {
 	given += n;
+}
+
+/* ---- of heaps, which do not have the lock ---------------------------------------------------- */
+
+size_t arn_pages_heap_share(void)
+{
+	size_t heaps = atomic_load_explicit(&arn_pages_heaps, memory_order_relaxed), share;
+
+	lock_take(&arn_pages_lock);
+	share = arn_promise_limit(arn_pages.used) / (heaps > 0 ? heaps : 1);
+	lock_drop(&arn_pages_lock);
+	return share > HEAP_SHARE_MIN ? share : HEAP_SHARE_MIN;
+}
+
+void arn_pages_runs_purged(size_t n, size_t forget)
+{
+	lock_take(&arn_pages_lock);
+	RELAXED_SET(arn_pages.purged, arn_pages.purged + n);
+	arn_promise_forget_runs(forget);
+	lock_drop(&arn_pages_lock);
+}
+
+size_t arn_pages_runs_regret(size_t n)
+{
+	lock_take(&arn_pages_lock);
+	n = arn_promise_regret_runs(n);
+	lock_drop(&arn_pages_lock);
+	return n;
 }
