@@ -30,12 +30,19 @@
 /* Such a block is aligned to HUGE_PAGE_BYTES: mremap would have to split the pages of one that
  * moves to another alignment (growth to 1 GiB: 2.0 s instead of 0.5). */
 
-/* From this size on calloc gives a mapping back that holds nearly nothing, instead of clearing it:
- * glibc's largest mmap threshold, so that a table of which little is used costs what it costs there
- * (64 MB, one word of it written, 300 times: 0.58 s and 127 MiB otherwise). */
-#define UNWRITTEN_MIN (32 * MIB)
-/* By so many words of it, none of which is set: each is a page fault. */
+/* One of calloc begins so far behind, one page of ours before the next: what is read of it comes as
+ * the kernel's huge page of zeros, and a header that is written makes no huge page resident. */
+#define CALLOC_PHASE (HUGE_PAGE_BYTES - PAGE_BYTES)
+/* Below two huge pages there may be none. */
+#define CALLOC_HUGE_MIN (2 * HUGE_PAGE_BYTES)
+
+/* A mapping of which so many words are not set holds nearly nothing, and calloc gives it back
+ * instead of clearing it (each of them may be a page fault). */
 #define UNWRITTEN_SAMPLES 4
+/* From this size on what comes again declines huge pages, as what comes first: glibc's largest mmap
+ * threshold, so that a table of which little is used costs what it costs there (64 MB, one word of
+ * it written, 300 times: 0.58 s and 127 MiB otherwise). */
+#define SPARSE_MIN (32 * MIB)
 
 struct run *arn_huge_live;   /* newest first */
 struct run *arn_huge_cached; /* newest first */
@@ -197,14 +204,18 @@ static struct run *cache_take(struct run *r, size_t n)
 	return r;
 }
 
-static void *map_for(size_t n, size_t align)
+/* PHASE: how far behind a multiple of HUGE_PAGE_BYTES the mapping is to begin. */
+static void *map_for(size_t n, size_t align, size_t phase)
 {
 	void *p = NULL;
 
-	if (n >= THP_REST_MIN && arn_options.thp && align < HUGE_PAGE_BYTES)
-		p = arn_os_map_aligned(NULL, n, HUGE_PAGE_BYTES);
+	if ((n >= THP_REST_MIN || phase != 0) && arn_options.thp && align < HUGE_PAGE_BYTES)
+		p = arn_os_map_aligned(NULL, n + phase, HUGE_PAGE_BYTES);
+	/* What cannot be cut off costs address space, nothing else. */
+	if (p != NULL && phase != 0)
+		arn_os_unmap(p, phase);
 	if (p != NULL)
-		return p;
+		return (char *)p + phase;
 	return align > arn_os_page_bytes() ? arn_os_map_aligned(NULL, n, align)
 					   : arn_os_map(NULL, n);
 }
@@ -221,7 +232,8 @@ static void join_parts(struct run *r)
  * move can fail.  NULL: nothing changed. */
 static void *move_to_fresh(struct run *r, size_t n)
 {
-	void *to = map_for(n, arn_os_page_bytes());
+	size_t phase = r->base & (HUGE_PAGE_BYTES - 1);
+	void *to = map_for(n, arn_os_page_bytes(), phase == CALLOC_PHASE ? phase : 0);
 
 	if (to == NULL)
 		return NULL;
@@ -295,26 +307,25 @@ static bool seems_unwritten(const struct run *r)
 	return written == 0;
 }
 
-/* R comes from the cache for calloc, and holds contents.  A table that was hardly written is given
- * back and comes as zeros again; any other will be cleared, and is sparse no more: then what was
- * only read is not copied page by page from the kernel's page of zeros, but comes as huge pages. */
+/* R comes from the cache for calloc, and holds contents.  One that was hardly written is given back
+ * and comes as zeros again: as huge pages, since clearing it would make all of it resident, too.
+ * Any other will be cleared; what was only read of it is not copied page by page from the kernel's
+ * page of zeros, but comes as huge pages. */
 static void expect_clearing(struct run *r)
 {
-	bool keep;
+	bool huge = arn_options.thp && r->size >= CALLOC_HUGE_MIN;
+	bool unwritten = (huge || r->size >= SPARSE_MIN) && !valgrind_runs() && seems_unwritten(r);
 
-	if (!r->sparse)
-		return;
-	keep = r->size >= UNWRITTEN_MIN && !valgrind_runs() && seems_unwritten(r);
-	/* Below two huge pages there may be none. */
-	if (!keep && (!arn_options.thp || r->size < 2 * HUGE_PAGE_BYTES))
+	if (!unwritten && !(huge && r->sparse))
 		return;
 	if (!arn_os_purge((void *)r->base, run_block_bytes(r)))
 		return;
 	RELAXED_SET(arn_pages.purged, arn_pages.purged + run_block_bytes(r));
-	r->zero = keep;
-	r->sparse = keep;
-	if (!keep)
-		arn_os_want_huge((void *)r->base, run_block_bytes(r));
+	r->zero = unwritten;
+	if (!r->sparse || (unwritten && r->size >= SPARSE_MIN))
+		return;
+	r->sparse = false;
+	arn_os_want_huge((void *)r->base, run_block_bytes(r));
 }
 
 static struct run *map_fresh(size_t n, size_t align, bool sparse)
@@ -324,7 +335,7 @@ static struct run *map_fresh(size_t n, size_t align, bool sparse)
 
 	if (r == NULL)
 		return NULL;
-	p = map_for(n, align);
+	p = map_for(n, align, sparse && n >= CALLOC_HUGE_MIN ? CALLOC_PHASE : 0);
 	if (p == NULL) {
 		arn_run_slot_put(r);
 		return NULL;

@@ -70,8 +70,8 @@ START_TEST(huge_cache_serves_again)
 }
 END_TEST
 
-/* What calloc gave out and nobody filled comes again from the kernel; what was filled is cleared,
- * and what is shorter too. */
+/* What calloc gave out and nobody filled comes again from the kernel, below 32 MiB as huge pages;
+ * what was filled is cleared, and what has no room for huge pages too. */
 START_TEST(huge_unwritten_is_not_cleared)
 {
 	static unsigned char resident[32 * MIB / 4096 + 1];
@@ -82,10 +82,11 @@ START_TEST(huge_unwritten_is_not_cleared)
 	boot();
 	r = arn_huge_get(32 * MIB, 1, 0, true);
 	ck_assert(r->zero);
+	ck_assert_uint_eq((r->base + PAGE_BYTES) % HUGE_PAGE_BYTES, 0);
 	memset((void *)r->base, 1, 64 * KIB);
 	arn_huge_put(r);
 	r = arn_huge_get(32 * MIB, 1, 0, true);
-	ck_assert(r->zero);
+	ck_assert(r->zero && r->sparse);
 	ck_assert_int_eq(mincore((void *)r->base, r->size, resident), 0);
 	for (size_t i = 0; i < r->size / (size_t)sysconf(_SC_PAGESIZE); i++)
 		there += resident[i] & 1;
@@ -100,6 +101,19 @@ START_TEST(huge_unwritten_is_not_cleared)
 	r = arn_huge_get(31 * MIB, 1, 0, true);
 	arn_huge_put(r);
 	r = arn_huge_get(31 * MIB, 1, 0, true);
+	ck_assert(r->zero && !r->sparse);
+	arn_huge_put(r);
+	r = arn_huge_get(31 * MIB, 1, 0, true);
+	ck_assert(r->zero && !r->sparse);
+	memset((void *)r->base, 1, r->size);
+	arn_huge_put(r);
+	r = arn_huge_get(31 * MIB, 1, 0, true);
+	ck_assert(!r->zero);
+	arn_huge_put(r);
+	arn_pages_trim(0);
+	r = arn_huge_get(3 * MIB, 1, 0, true);
+	arn_huge_put(r);
+	r = arn_huge_get(3 * MIB, 1, 0, true);
 	ck_assert(!r->zero);
 	REQUIRE_STATES();
 }
