@@ -513,14 +513,15 @@ static struct chunk *find_place(unsigned row, unsigned least, unsigned n, unsign
 
 /* A place all of whose pages are dirty, in one of the chunks to which pages came back last.  Four:
  * with one, waves of mixed sizes had 44 MiB at their peak instead of 42, sqlite3 4,150 faults
- * instead of 3,730, clang 9,420 instead of 9,080; 16 change no more. */
+ * instead of 3,730, clang 9,420 instead of 9,080; 16 change no more.  The tightest of dirty rows,
+ * not the tightest if it is dirty: beside a short clean row a long dirty one was not seen, and bulk
+ * of 100,000 in random order had 10.1 MiB instead of 9.4. */
 static struct chunk *find_warm(unsigned n, unsigned align, struct row_place *p)
 {
 	struct chunk *c = lru_tail;
 
 	for (unsigned i = 0; c != NULL && i < 4; c = c->lru_prev, i++)
-		if (c->ndirty >= n && c->largest >= n && rows_find(c, n, n, align, p) &&
-		    bitmap_count(c->dirty, p->at, n) == n)
+		if (c->ndirty >= n && c->largest >= n && rows_find_dirty(c, n, align, p))
 			return c;
 	return NULL;
 }
@@ -579,7 +580,7 @@ static bool span_get(struct run *r, unsigned npages, unsigned align_pages, bool 
 	r->npages = (uint16_t)npages;
 	r->size = (size_t)npages << PAGE_SHIFT;
 	dirty = row_take(c, p.at, npages);
-	set_largest(c, p.largest);
+	set_largest(c, p.largest == ROWS_UNKNOWN ? rows_longest(c) : p.largest);
 	r->zero = dirty == 0;
 	valgrind_noaccess((void *)r->base, r->size);
 	if (r->state == RUN_LARGE)

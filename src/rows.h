@@ -17,7 +17,7 @@ struct row_edges {
 
 /* The next page whose state is not that of the one before it: rows of unused pages begin and end
  * in turn.  CHUNK_PAGES at the end, where a last row may end. */
-static inline unsigned rows_edge(const struct chunk *c, struct row_edges *e)
+static inline unsigned rows_edge(const uint64_t *used, struct row_edges *e)
 {
 	unsigned at;
 
@@ -26,7 +26,7 @@ static inline unsigned rows_edge(const struct chunk *c, struct row_edges *e)
 
 		if (e->next == CHUNK_WORDS)
 			return CHUNK_PAGES;
-		unused = ~c->used[e->next++];
+		unused = ~used[e->next++];
 		e->left = unused ^ (unused << 1 | e->last);
 		e->last = unused >> (WORD_BITS - 1);
 	}
@@ -40,8 +40,8 @@ static inline unsigned rows_longest(const struct chunk *c)
 	struct row_edges e = {0};
 	unsigned best = 0, from;
 
-	while ((from = rows_edge(c, &e)) < CHUNK_PAGES) {
-		unsigned len = rows_edge(c, &e) - from;
+	while ((from = rows_edge(c->used, &e)) < CHUNK_PAGES) {
+		unsigned len = rows_edge(c->used, &e) - from;
 
 		if (len > best)
 			best = len;
@@ -56,8 +56,10 @@ static inline unsigned rows_max(unsigned a, unsigned b)
 
 struct row_place {
 	unsigned at;
-	unsigned largest; /* the longest row that is left when it is taken */
+	unsigned largest; /* the longest row that is left when it is taken; or ROWS_UNKNOWN */
 };
+
+#define ROWS_UNKNOWN (CHUNK_PAGES + 1)
 
 /* N aligned pages in the tightest row of LEAST or more that has them.  Among equals the one with
  * the most dirty pages: they are resident already. */
@@ -68,8 +70,8 @@ static inline bool rows_find(const struct chunk *c, unsigned least, unsigned n, 
 	unsigned from, best = 0, best_len = CHUNK_PAGES + 1, before = 0, others = 0;
 	unsigned base_page = (unsigned)(c->base >> PAGE_SHIFT);
 
-	while ((from = rows_edge(c, &e)) < CHUNK_PAGES) {
-		unsigned len = rows_edge(c, &e) - from, worse = len;
+	while ((from = rows_edge(c->used, &e)) < CHUNK_PAGES) {
+		unsigned len = rows_edge(c->used, &e) - from, worse = len;
 
 		if (len >= least && len <= best_len) {
 			unsigned lead = (0u - (base_page + from)) & (align - 1);
@@ -90,6 +92,29 @@ static inline bool rows_find(const struct chunk *c, unsigned least, unsigned n, 
 	p->at = best;
 	p->largest = rows_max(others, rows_max(before, best_len - before - n));
 	return true;
+}
+
+/* N aligned pages that are all resident, in the tightest row of such. */
+static inline bool rows_find_dirty(const struct chunk *c, unsigned n, unsigned align,
+				   struct row_place *p)
+{
+	struct row_edges e = {0};
+	unsigned from, best_len = CHUNK_PAGES + 1, base_page = (unsigned)(c->base >> PAGE_SHIFT);
+	uint64_t other[CHUNK_WORDS];
+
+	for (unsigned i = 0; i < CHUNK_WORDS; i++)
+		other[i] = c->used[i] | ~c->dirty[i];
+	while ((from = rows_edge(other, &e)) < CHUNK_PAGES) {
+		unsigned len = rows_edge(other, &e) - from;
+		unsigned lead = (0u - (base_page + from)) & (align - 1);
+
+		if (lead + n <= len && len < best_len) {
+			p->at = from + lead;
+			best_len = len;
+		}
+	}
+	p->largest = ROWS_UNKNOWN;
+	return best_len <= CHUNK_PAGES;
 }
 
 /* The length of the row that pages [at, at + n) are in when they are unused. */

@@ -286,15 +286,33 @@ START_TEST(rows_against_pages)
 		unsigned at = (unsigned)(unit_random(&seed) % CHUNK_PAGES), best = 0, tight = ~0u;
 		unsigned n = 1 + (unsigned)(unit_random(&seed) % (CHUNK_PAGES - at)), len = 0;
 		unsigned want = 1 + (unsigned)(unit_random(&seed) % 64);
+		unsigned warm = 0, tight_warm = ~0u;
 
 		bitmap_fill(c.used, at, n % 40 + 1 < n ? n % 40 + 1 : n, unit_random(&seed) % 2);
+		bitmap_fill(c.dirty, at, n % 90 + 1 < n ? n % 90 + 1 : n, unit_random(&seed) % 2);
 		for (unsigned i = 0; i <= CHUNK_PAGES; i++) {
 			bool ends = i == CHUNK_PAGES || bitmap_test(c.used, i);
+			bool cold = ends || !bitmap_test(c.dirty, i);
 
 			if (ends && len >= want && len < tight)
 				tight = len;
 			len = ends ? 0 : len + 1;
 			best = len > best ? len : best;
+			if (cold && warm >= want && warm < tight_warm)
+				tight_warm = warm;
+			warm = cold ? 0 : warm + 1;
+		}
+		REQUIRE(rows_find_dirty(&c, want, 1, &p) == (tight_warm != ~0u));
+		if (tight_warm != ~0u) {
+			REQUIRE(bitmap_count(c.dirty, p.at, want) == want);
+			REQUIRE(bitmap_count(c.used, p.at, want) == 0);
+			/* No tighter one, and not out of the middle. */
+			REQUIRE(p.at == 0 || bitmap_test(c.used, p.at - 1) ||
+				!bitmap_test(c.dirty, p.at - 1));
+			for (unsigned i = 0; i <= tight_warm; i++)
+				REQUIRE((i == tight_warm) ==
+					(p.at + i == CHUNK_PAGES || bitmap_test(c.used, p.at + i) ||
+					 !bitmap_test(c.dirty, p.at + i)));
 		}
 		REQUIRE(rows_longest(&c) == best);
 		REQUIRE(rows_find(&c, want, want, 1, &p) == (best >= want));
