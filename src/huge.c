@@ -30,10 +30,10 @@
 /* Such a block is aligned to HUGE_PAGE_BYTES: mremap would have to split the pages of one that
  * moves to another alignment (growth to 1 GiB: 2.0 s instead of 0.5). */
 
-/* One of calloc begins so far behind, one page of ours before the next: what is read of it comes as
- * the kernel's huge page of zeros, and a header that is written makes no huge page resident. */
-#define CALLOC_PHASE (HUGE_PAGE_BYTES - PAGE_BYTES)
-/* Below two huge pages there may be none. */
+/* One of calloc with room for two huge pages begins one page before the first of them
+ * (calloc_lead): what is read of it comes as the kernel's huge page of zeros, and a header that is
+ * written makes none resident.  Its last huge page is mapped whole, if that is no more than what a
+ * cached mapping may have too much: what is read of the rest was 430 faults for 8 MB. */
 #define CALLOC_HUGE_MIN (2 * HUGE_PAGE_BYTES)
 
 /* A mapping of which so many words are not set holds nearly nothing, and calloc gives it back
@@ -204,6 +204,19 @@ static struct run *cache_take(struct run *r, size_t n)
 	return r;
 }
 
+static size_t calloc_lead(void)
+{
+	return arn_os_page_bytes() > PAGE_BYTES ? arn_os_page_bytes() : PAGE_BYTES;
+}
+
+/* What makes the last huge page whole of N bytes of calloc, or 0. */
+static size_t calloc_slack(size_t n)
+{
+	size_t slack = (calloc_lead() - n) & (HUGE_PAGE_BYTES - 1);
+
+	return slack <= n >> CACHE_SLACK_SHIFT ? slack : 0;
+}
+
 /* PHASE: how far behind a multiple of HUGE_PAGE_BYTES the mapping is to begin. */
 static void *map_for(size_t n, size_t align, size_t phase)
 {
@@ -233,7 +246,8 @@ static void join_parts(struct run *r)
 static void *move_to_fresh(struct run *r, size_t n)
 {
 	size_t phase = r->base & (HUGE_PAGE_BYTES - 1);
-	void *to = map_for(n, arn_os_page_bytes(), phase == CALLOC_PHASE ? phase : 0);
+	void *to = map_for(n, arn_os_page_bytes(),
+			   phase + calloc_lead() == HUGE_PAGE_BYTES ? phase : 0);
 
 	if (to == NULL)
 		return NULL;
@@ -315,6 +329,7 @@ static void expect_clearing(struct run *r)
 {
 	bool huge = arn_options.thp && r->size >= CALLOC_HUGE_MIN;
 	bool unwritten = (huge || r->size >= SPARSE_MIN) && !valgrind_runs() && seems_unwritten(r);
+	size_t end;
 
 	if (!unwritten && !(huge && r->sparse))
 		return;
@@ -325,30 +340,38 @@ static void expect_clearing(struct run *r)
 	if (!r->sparse || (unwritten && r->size >= SPARSE_MIN))
 		return;
 	r->sparse = false;
-	arn_os_want_huge((void *)r->base, run_block_bytes(r));
+	/* What is cleared has no slack to make resident. */
+	end = run_block_bytes(r);
+	r->parted = !unwritten && r->slack_kib != 0;
+	if (r->parted)
+		end = bits_round_down(r->size - calloc_lead(), HUGE_PAGE_BYTES) + calloc_lead();
+	arn_os_want_huge((void *)r->base, end);
 }
 
 static struct run *map_fresh(size_t n, size_t align, bool sparse)
 {
 	struct run *r = arn_run_slot_get(0);
+	bool whole = sparse && arn_options.thp && n >= CALLOC_HUGE_MIN;
+	size_t slack = whole ? calloc_slack(n) : 0;
 	void *p;
 
 	if (r == NULL)
 		return NULL;
-	p = map_for(n, align, sparse && n >= CALLOC_HUGE_MIN ? CALLOC_PHASE : 0);
+	p = map_for(n + slack, align, whole ? HUGE_PAGE_BYTES - calloc_lead() : 0);
 	if (p == NULL) {
 		arn_run_slot_put(r);
 		return NULL;
 	}
 	r->base = (uintptr_t)p;
-	r->size = n;
+	r->size = n + slack;
 	r->zero = true;
 	r->chunk = NULL;
 	r->split = false;
 	r->sparse = sparse;
 	r->parted = false;
-	arn_pages_account_map(n, true);
+	arn_pages_account_map(r->size, true);
 	advise(r, sparse);
+	take_whole(r, n);
 	return r;
 }
 
@@ -388,7 +411,9 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 		fresh = r->size;
 	else if (r != NULL && sparse)
 		expect_clearing(r);
-	if (r != NULL && !arn_pagemap_cover((void *)r->base, r->size)) {
+	if (r != NULL && !arn_pagemap_cover((void *)r->base, run_block_bytes(r))) {
+		r->size = run_block_bytes(r);
+		r->slack_kib = 0;
 		cache_add(r);
 		r = NULL;
 	}
