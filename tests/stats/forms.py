@@ -163,8 +163,10 @@ ok(r.returncode == 5 and "pending" in r.stdout, "trim: a sleeping process has it
 t.line()
 time.sleep(0.3)
 after = heap(t.pid)
-# What that line of input itself frees is more than may stay, and goes back too.
-ok(after["heap"]["purged"] - before["heap"]["purged"] >= before["heap"]["dirty"] > 0,
+# What that line of input itself frees is more than may stay, and goes back too; a run that it begins takes a
+# resident page first.
+ok(after["heap"]["purged"] - before["heap"]["purged"] + after["heap"]["active"] - before["heap"]["active"]
+   >= before["heap"]["dirty"] > after["heap"]["active"] - before["heap"]["active"],
    "trim: at the next slow path what was dirty goes back", (before["heap"], after["heap"]))
 t.end()
 if os.uname().machine == "x86_64":
