@@ -48,6 +48,9 @@ void arn_run_release(struct run *r)
 	arn_run_slot_put(r);
 }
 
+/* A row of fewer regions is taken region by region. */
+#define SHORT_ROW 4
+
 /* Stores the N regions of SIZE bytes from P on below END; returns the end that is left. */
 static inline void **take_row(void **end, uintptr_t p, size_t size, unsigned n)
 {
@@ -61,6 +64,23 @@ static inline void **take_row(void **end, uintptr_t p, size_t size, unsigned n)
 	for (; n > 0; n--, p += size)
 		*--end = (void *)p;
 	return end;
+}
+
+/* The same for up to WANT regions of *BITS, one by one; returns how many. */
+static inline unsigned take_bits(uint64_t *bits, void ***end, uintptr_t word_base, size_t size,
+				 unsigned want)
+{
+	uint64_t left = *bits;
+	void **to = *end;
+
+	do {
+		*--to = (void *)(word_base + bits_ctz(left) * size);
+		left &= left - 1;
+	} while (left != 0 && (unsigned)(*end - to) < want);
+	want = (unsigned)(*end - to);
+	*bits = left;
+	*end = to;
+	return want;
 }
 
 unsigned arn_run_take(struct run *r, void **end, unsigned want)
@@ -84,6 +104,11 @@ unsigned arn_run_take(struct run *r, void **end, unsigned want)
 			uint64_t used = ~(bits >> from);
 			unsigned n = used != 0 ? bits_ctz(used) : WORD_BITS;
 
+			/* But where a short row is, others are: their ends would be guessed wrong. */
+			if (n < SHORT_ROW) {
+				got += take_bits(&bits, &end, word_base, size, want - got);
+				break;
+			}
 			if (n > want - got)
 				n = want - got;
 			end = take_row(end, word_base + from * size, size, n);
