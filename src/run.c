@@ -104,7 +104,8 @@ unsigned arn_run_take(struct run *r, void **end, unsigned want)
 			uint64_t used = ~(bits >> from);
 			unsigned n = used != 0 ? bits_ctz(used) : WORD_BITS;
 
-			/* But where a short row is, others are: their ends would be guessed wrong. */
+			/* But where a short row is, others are: their ends would be guessed wrong.
+			 */
 			if (n < SHORT_ROW) {
 				got += take_bits(&bits, &end, word_base, size, want - got);
 				break;
