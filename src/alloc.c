@@ -44,7 +44,7 @@ static void *small_malloc(struct heap *h, unsigned cls, size_t asked, size_t ali
 	}
 	if (h->kind == HEAP_SHARED)
 		return arn_heap_shared_malloc(h, cls);
-	if (p == NULL)
+	if (p == NULL || ((uintptr_t)p & (alignment - 1)) != 0)
 		return arn_tcache_refill_slow(h, cls, alignment > QUANTUM);
 	ARN_STEP(h->top[cls], -1);
 	return p;
@@ -359,13 +359,6 @@ static void recorded_free(struct heap *h, void *p)
 		arn_control_serve_slow();
 }
 
-static void starter_free(struct heap *h, void *p)
-{
-	lock_take(&h->lock);
-	arn_starter_give(h, pagemap_run(p), p);
-	lock_drop(&h->lock);
-}
-
 /* P, whose info is INFO, where the run is another thread's, a bin is full, or a crime is likely. */
 static ARN_SLOW void free_other(void *p, uint32_t info)
 {
@@ -386,7 +379,7 @@ static ARN_SLOW void free_other(void *p, uint32_t info)
 		arn_remote_free(&arn_heap_none, pagemap_run(p), p);
 	} else if (INFO_OWNER(info) == h->id && h->kind == HEAP_THREAD) {
 		if (cls == INFO_STARTER)
-			starter_free(h, p);
+			arn_starter_give(h, p);
 		else if (h->top[cls][-1] == p)
 			arn_crime(CRIME_DOUBLE_FREE, p);
 		else if (live_recording())
@@ -416,19 +409,27 @@ static ARN_SLOW void free_first_of_word(struct heap *h, struct run *r, void *p, 
 
 ARN_SLOW void arn_free_slow(void *p)
 {
+	page_info *m = pagemap_now();
+	uintptr_t off = pagemap_offset(m, p);
 	struct heap *h = arn_heap;
-	uint32_t info = pagemap_info(pagemap_now(), p), cls = INFO_CLASS(info);
+	uint32_t info, mine, cls;
 
+	if (unlikely(!pagemap_covers(m, off))) {
+		free_other(p, 0);
+		return;
+	}
+	info = pagemap_info_at(m, off);
+	mine = info ^ h->info;
+	cls = INFO_CLASS(info);
 	/* What short programs do. */
-	if ((info ^ h->info) == INFO_STARTER && arn_locks_mine == 0 && !live_recording() &&
-	    !ARN_VALGRIND) {
-		starter_free(h, p);
+	if (mine == INFO_STARTER && arn_locks_mine == 0 && !live_recording() && !ARN_VALGRIND) {
+		arn_starter_free(h, pagemap_run_at(m, off), p);
 		return;
 	}
 	/* What a consumer does all day. */
-	if (cls - 1 < NCLASSES - 1 && ((info ^ h->info) >> INFO_CLASS_BITS) != 0 &&
-	    h->combine != NULL && !live_recording() && !ARN_VALGRIND) {
-		struct run *r = pagemap_run(p);
+	if (cls - 1 < NCLASSES - 1 && mine >> INFO_CLASS_BITS != 0 && h->combine != NULL &&
+	    !live_recording() && !ARN_VALGRIND) {
+		struct run *r = pagemap_run_at(m, off);
 
 		if (likely(remote_join(h, r, cls, p)))
 			return;
@@ -645,7 +646,8 @@ static inline void *malloc_aligned(size_t size, size_t alignment)
 	unsigned cls = aligned_class(size, alignment); /* 0, whose bin is empty: general path */
 	void *p = h->top[cls][-1];
 
-	if (unlikely(p == NULL))
+	/* A starter block at hand may be aligned to less. */
+	if (unlikely(p == NULL || ((uintptr_t)p & (alignment - 1)) != 0))
 		return arn_alloc_in(NULL, size, alignment);
 	ARN_STEP(h->top[cls], -1);
 	valgrind_malloc(p, size, false);

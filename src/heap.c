@@ -25,7 +25,7 @@ struct heap arn_heap_lost ARN_LAST;
 struct heap *arn_heaps;
 static uint32_t nheaps; /* ids 1 .. nheaps exist */
 
-static void *const no_regions[2]; /* the sentinel of a bin without an array */
+static void *const no_regions[2]; /* the sentinel of a thread without a heap */
 
 #define EMPTY {[0 ... NCLASSES - 1] = (void **)&no_regions[1]}
 /* Its id is above every real one, so that no page's info matches. */
@@ -70,14 +70,14 @@ static bool table_set(uint32_t id, struct heap *h)
 void arn_heap_set_empty_bin(struct heap *h, unsigned cls)
 {
 	h->limit[cls] = h->top[cls]; /* full, at every moment */
-	RELAXED_SET(h->top[cls], (void **)&no_regions[1]);
-	h->limit[cls] = (void **)&no_regions[1];
+	RELAXED_SET(h->top[cls], h->bins[cls].held);
+	h->limit[cls] = h->bins[cls].held;
 }
 
 void arn_heap_set_empty(struct heap *h)
 {
 	for (unsigned c = 0; c < NCLASSES; c++)
-		h->top[c] = h->limit[c] = (void **)&no_regions[1];
+		h->top[c] = h->limit[c] = h->bins[c].held;
 }
 
 void arn_heap_count_used(int n)

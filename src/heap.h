@@ -8,6 +8,7 @@
  *   fast half   top[], limit[]: the tcache.  Only the owning thread touches it, without a lock or
  * an atomic.  For every class c with an array: base[c] <= top[c] <= limit[c] <= base[c] + cap[c]
  *                   base[c][-1] == NULL        (the sentinel: an empty bin pops NULL)
+ *               without one: limit[c] == held[c], and top[c] == held[c] or held[c] + 1
  *   slow half   bins, runs: under `lock`.  The owner takes it on refill and flush; other threads
  *               only try, to collect for an owner that sleeps.
  *   remote      remote_head, remote_bytes: written by other threads, atomically.
@@ -34,13 +35,19 @@ enum heap_kind {
 
 struct bin {
 	struct run *partial; /* runs with a free region */
-	struct run *full;    /* runs without one; kept only for shared heaps, to destroy them */
 	void **base;         /* the tcache array; NULL before the first refill */
+	union {
+		struct run *full; /* shared heaps: runs without one, to destroy them */
+		void *held[1];    /* no array yet: one starter block, with `base` as its sentinel */
+	};
 	uint16_t cap;
-	uint16_t want; /* regions that the next refill takes; without an array: starters taken */
+	uint16_t want; /* regions that the next refill takes; without an array: as STARTER_TAKES */
 	uint32_t nruns;
 	size_t out;
 };
+
+_Static_assert(offsetof(struct bin, held) == offsetof(struct bin, base) + sizeof(void *),
+	       "held[-1] is base");
 
 /* One remote bitmap word and the frees gathered for it. */
 struct combine_slot {
@@ -130,16 +137,20 @@ static inline void heap_tell(struct heap *h)
 		h->kept = h->idle - h->gone;
 }
 
-/* N regions more of class CLS are outside of H's runs; fewer, as a wrapped number. */
-static inline void heap_out(struct heap *h, unsigned cls, size_t n)
+/* N regions more of class CLS, of BYTES in all, are outside of H's runs; fewer, as wrapped numbers.
+ */
+static inline void heap_out_bytes(struct heap *h, unsigned cls, size_t n, size_t bytes)
 {
-	size_t bytes = n * arn_class[cls].size;
-
 	RELAXED_SET(h->bins[cls].out, h->bins[cls].out + n);
 	h->untold += bytes;
 	h->idle -= bytes;
 	if (unlikely(h->untold + LIVE_STEP > 2 * LIVE_STEP))
 		heap_tell(h);
+}
+
+static inline void heap_out(struct heap *h, unsigned cls, size_t n)
+{
+	heap_out_bytes(h, cls, n, n * arn_class[cls].size);
 }
 
 /* Up to WANT regions of class CLS, in address order downwards from END.  0: out of memory. */

@@ -26,7 +26,7 @@
 #include "policy.h"
 
 #define ARN_ROOT_MAGIC   0x616e6572616c6c61ull /* "allarena" in memory on little-endian machines */
-#define ARN_ROOT_VERSION 6
+#define ARN_ROOT_VERSION 7
 #define ARN_NOTE_NAME    "libarena"
 
 /* Differs when a struct that a reader walks has another layout, also one of the same size. */

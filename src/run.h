@@ -16,7 +16,7 @@
  *     ^ base                                                                ^ base + npages * 16
  * KiB
  *
- * A starter run has four bitmaps and no regions of one size: starter.h.
+ * A starter run has three bitmaps and no regions of one size: starter.h.
  *
  * The slot is type-stable.  A thread that set a remote bit may queue the run a moment later, when
  * the slot already serves another heap: so remote_queued and remote_next are never initialised, and
@@ -69,11 +69,12 @@ struct run {
 	union {
 		/* nfree when free rows were last looked for */
 		uint16_t looked;
-		/* Starters: no granule from here on was ever used. */
-		uint16_t used;
+		/* Starters: granules of the OS pages that were begun. */
+		uint16_t begun;
 	};
 	union {
 		uint16_t gone_kib; /* of its free rows, given back and not yet taken again */
+		uint16_t stop;     /* starters: all is free from `first` to here */
 		bool parted;       /* huge: its parts have different advice */
 	};
 	uint8_t cls;
@@ -111,15 +112,15 @@ static inline _Atomic uint64_t *run_remote(struct run *r)
 	return (_Atomic uint64_t *)&r->bits[r->nwords];
 }
 
-/* The third and fourth bitmap of a starter run. */
+/* The first and third bitmap of a starter run. */
 static inline uint64_t *run_starts(const struct run *r)
 {
-	return (uint64_t *)&r->bits[2 * RUN_REGIONS_MAX / WORD_BITS];
+	return (uint64_t *)r->bits;
 }
 
 static inline uint64_t *run_ends(const struct run *r)
 {
-	return (uint64_t *)&r->bits[3 * RUN_REGIONS_MAX / WORD_BITS];
+	return (uint64_t *)&r->bits[2 * RUN_REGIONS_MAX / WORD_BITS];
 }
 
 /* Lines of a slot for NWORDS words of bitmap, local and remote. */

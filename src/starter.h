@@ -12,20 +12,26 @@
  *              +-------+-----------+---+-------+---
  *              |  32   |    48     |16 |  free |        bytes of the blocks
  *              +-------+-----------+---+-------+---
- *      bits      0   0   0   0   0   0   1   1   1      1: free
  *      starts    1   0   1   0   0   1   0   0   0      where a block begins, and
  *      ends      0   1   0   0   1   1   0   0   0      where it ends
  *
- *     nfree == popcount(bits),  popcount(starts) == popcount(ends),  first <= used
- *     every used granule lies in exactly one row from a start to the next end, below `used`
+ *     popcount(starts) == popcount(ends),  first <= stop <= begun
+ *     nfree == 1024 - granules from a start to the next end; all these lie below `begun`, none of
+ *     them in [first, stop)
  *
- * A block goes behind the one before (`first`).  Before another OS page is begun, what is free
- * below is used again, from the bottom: so what was freed rests until its place comes round, and
- * what is freed twice, or used after its free, mostly belongs to nobody else meanwhile.
+ * A block goes behind the one before (`first`), into the row of free granules that ends at `stop`.
+ * Before another OS page is begun, what is free below is used again, from the bottom: so what was
+ * freed rests until its place comes round, and what is freed twice, or used after its free, mostly
+ * belongs to nobody else meanwhile.
+ *
+ * But one freed block of each class stays at hand for the next malloc (`held` of its bin, to which
+ * `top` points, so that malloc takes it like a region of an array), until the class has an array: a
+ * class that turns over takes no other way.  It keeps its start and end; that it is free, `top`
+ * says, also to other threads.
  *
  * A block's own start and end do not change while it lives, so whoever holds it may ask for its
  * length without a lock.  A remote word has the bit of a block's first granule.  Its pages carry
- * the info INFO_STARTER, which sends frees to the slow half: no starter block is in a tcache.
+ * the info INFO_STARTER, which sends frees to the slow half: no starter block is in an array.
  */
 #ifndef ARN_STARTER_H
 #define ARN_STARTER_H
@@ -39,24 +45,36 @@ static inline bool starter_is_first(const struct heap *h)
 	return h->id == 1;
 }
 
-/* Whether the next region of class CLS, of which TAKEN came from here so far, should too. */
+/* So many mallocs of class CLS are served from here, a new block counting STARTER_FRESH. */
+static inline unsigned starter_takes(const struct heap *h, unsigned cls)
+{
+	return !starter_is_first(h)                  ? STARTER_TAKES
+	       : arn_class[cls].size >= STARTER_RARE ? STARTER_TAKES_RARE
+						     : STARTER_TAKES_FIRST;
+}
+
+/* Whether the next region of class CLS, of which so many as TAKEN says came from here, should too.
+ */
 static inline bool starter_serves(const struct heap *h, unsigned cls, unsigned taken)
 {
-	bool first = starter_is_first(h);
-	size_t out = h->bins[cls].out;
-	unsigned takes = !first                                ? STARTER_TAKES
-			 : arn_class[cls].size >= STARTER_RARE ? STARTER_TAKES_RARE
-							       : STARTER_TAKES_FIRST;
+	size_t out = RELAXED_GET(h->bins[cls].out);
 
-	return out < STARTER_LIVE && taken < takes &&
-	       (out + 1) * arn_class[cls].size <= (first ? STARTER_BYTES_FIRST : STARTER_BYTES) &&
+	return out < STARTER_LIVE && taken < starter_takes(h, cls) &&
+	       (out + 1) * arn_class[cls].size <=
+		       (starter_is_first(h) ? STARTER_BYTES_FIRST : STARTER_BYTES) &&
 	       !valgrind_runs();
 }
 
-/* A block for a region of class CLS, or NULL: no room, or no memory. */
-void *arn_starter_take(struct heap *h, unsigned cls);
-/* Anything but the start of a live block is a crime. */
-void arn_starter_give(struct heap *h, struct run *r, const void *p);
+/* Without the lock, by the owner: a block for a region of class CLS, or NULL: no room, or no
+ * memory.
+ */
+void *arn_starter_malloc(struct heap *h, unsigned cls);
+/* Without the lock, by the owner: anything but the start of a live block is a crime.  The first,
+ * which is told the run of P, keeps one block of each class at hand for the next malloc. */
+void arn_starter_free(struct heap *h, struct run *r, void *p);
+void arn_starter_give(struct heap *h, const void *p);
+/* What is at hand of class CLS, which has no array yet, goes back. */
+void arn_starter_drop(struct heap *h, unsigned cls);
 /* Takes in what other threads have freed of R; returns its bytes. */
 size_t arn_starter_collect(struct heap *h, struct run *r);
 /* Gives back the runs in which nothing is left. */

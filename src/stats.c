@@ -50,13 +50,15 @@ static void sum_gathered(struct heap *h, struct sums *s)
 static void sum_heap(struct heap *h, struct sums *s)
 {
 	for (unsigned c = 1; c < NCLASSES; c++) {
-		void **base = RELAXED_GET(h->bins[c].base), **top = RELAXED_GET(h->top[c]);
+		const struct bin *b = &h->bins[c];
+		void **base = RELAXED_GET(b->base), **top = RELAXED_GET(h->top[c]);
 		size_t cached = base != NULL && top > base ? (size_t)(top - base) : 0;
-		size_t out = RELAXED_GET(h->bins[c].out);
+		/* A starter block at hand counts as free in its run. */
+		size_t out = RELAXED_GET(b->out) - (base == NULL && top == &b->held[1]);
 
 		s->cls[c].out += out;
 		s->cls[c].cached += cached;
-		s->cls[c].nruns += RELAXED_GET(h->bins[c].nruns);
+		s->cls[c].nruns += RELAXED_GET(b->nruns);
 	}
 	sum_gathered(h, s);
 }

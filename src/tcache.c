@@ -75,6 +75,7 @@ static bool array_first(struct heap *h, unsigned cls)
 {
 	unsigned cap = cap_max(cls);
 
+	arn_starter_drop(h, cls);
 	if (cap > TCACHE_CAP_FIRST)
 		cap = TCACHE_CAP_FIRST;
 	if (!array_set(h, cls, cap))
@@ -129,15 +130,15 @@ ARN_SLOW void *arn_tcache_refill_slow(struct heap *h, unsigned cls, bool aligned
 	struct bin *b = &h->bins[cls];
 	void *p = NULL;
 
-	lock_take(&h->lock);
 	if (b->base == NULL && !aligned && starter_serves(h, cls, b->want)) {
-		heap_awake(h);
-		b->want++;
-		p = arn_starter_take(h, cls);
+		b->want += STARTER_FRESH;
+		p = arn_starter_malloc(h, cls);
 	}
-	if (p == NULL)
+	if (p == NULL) {
+		lock_take(&h->lock);
 		p = refill(h, cls);
-	lock_drop(&h->lock);
+		lock_drop(&h->lock);
+	}
 	if (unlikely(control_pending()))
 		arn_control_serve_slow();
 	return p;
@@ -250,7 +251,9 @@ void arn_tcache_flush_all(struct heap *h)
 	for (unsigned c = 1; c < NCLASSES; c++) {
 		size_t n = tcache_count(h, c);
 
-		if (n > 0)
+		if (h->bins[c].base == NULL)
+			arn_starter_drop(h, c);
+		else if (n > 0)
 			flush(h, c, n);
 	}
 	arn_heap_collect(h);

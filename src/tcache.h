@@ -35,7 +35,9 @@ void arn_tcache_overflow_slow(struct heap *h, unsigned cls, void *p);
 /* Regions of class CLS in H's tcache; exact for the owner. */
 static inline size_t tcache_count(const struct heap *h, unsigned cls)
 {
-	return h->bins[cls].base == NULL ? 0 : (size_t)(h->top[cls] - h->bins[cls].base);
+	const struct bin *b = &h->bins[cls];
+
+	return (size_t)(h->top[cls] - (b->base != NULL ? b->base : (void **)b->held));
 }
 
 /* Called by the constructor: what runs in a thread that ends. */

@@ -75,17 +75,19 @@
 
 /* The first regions of each class lie together, in starter runs (starter.h): of bash's 25 classes
  * 17 see 12 mallocs or fewer in a life.  A class leaves them with its 13th region at a time, with 4
- * KiB of it (larger regions share few OS pages), or after so many mallocs, since each costs 480
- * instructions with its free instead of 33: 32 in the first heap, whose thread lives as long as its
+ * KiB of it (larger regions share few OS pages), or after so many mallocs, since each costs 350
+ * instructions with its free instead of 33, or 125 where it takes the block that was freed last;
+ * so the first counts two, the second one: 32 in the first heap, whose thread lives as long as its
  * process does, where they save half of the pages that a shell script touches more than under
  * glibc; 64 from 128 bytes on, where a run of its own for few blocks wastes most (40 KiB of a
- * booted system; smaller classes save no more, and git log has 1% more instructions if they do it
- * too); 12 in others, and 1 KiB, or a thousand busy threads would need twice the time to begin. */
+ * booted system; half of it has 0.1% fewer instructions in git diff, and 16 KiB more); 24 in
+ * others, and 1 KiB, or a thousand busy threads would need twice the time to begin. */
 #define STARTER_LIVE        12
+#define STARTER_FRESH       2
 #define STARTER_TAKES_FIRST 32
 #define STARTER_TAKES_RARE  64
 #define STARTER_RARE        128
-#define STARTER_TAKES       12
+#define STARTER_TAKES       24
 #define STARTER_BYTES_FIRST (4 * KIB)
 #define STARTER_BYTES       (1 * KIB)
 /* What a class has outgrown serves the next: with 4 runs apache began 92 KiB of others, with 16 it

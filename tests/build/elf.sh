@@ -104,7 +104,7 @@ runs_first()
 			return n
 		}
 		$3 ~ /^(arn_(policy_read|fork_child|boot|(malloc|free|tcache_refill|thread_heap)_slow)|malloc|free)$/ ||
-		$3 ~ /^arn_(starter_take|starter_give|pages_get|run_slot_get|run_new|heap_take|heap_new|realloc)$/ {
+		$3 ~ /^arn_(starter_malloc|starter_free|pages_get|run_slot_get|run_new|heap_take|heap_new|realloc)$/ {
 			found++
 			if (hex($1) >= most)
 				print $3, "0x" $1

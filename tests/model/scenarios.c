@@ -498,10 +498,8 @@ static void starter_setup(void)
 	heap_a = heap_for();
 	heap_b = heap_for();
 	heap_c = heap_for();
-	lock_take(&heap_a->lock);
 	for (int i = 0; i < 4; i++)
-		block[i] = arn_starter_take(heap_a, sizeclass_of(size[i]));
-	lock_drop(&heap_a->lock);
+		block[i] = arn_starter_malloc(heap_a, sizeclass_of(size[i]));
 }
 
 static void starter_first(void)
@@ -519,9 +517,7 @@ static void starter_second(void)
 static void starter_owner(void)
 {
 	arn_heap = heap_a;
-	lock_take(&heap_a->lock);
-	arn_starter_give(heap_a, pagemap_run(block[1]), block[1]);
-	lock_drop(&heap_a->lock);
+	arn_starter_free(heap_a, block[1]);
 	collect(heap_a);
 }
 

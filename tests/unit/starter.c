@@ -9,25 +9,9 @@
 #include "alloc.h"
 #include "init.h"
 #include "pagemap.h"
+#include "tcache.h"
 #include "tcache_inl.h"
 #include "unit.h"
-
-static void *take(struct heap *h, unsigned cls)
-{
-	void *p;
-
-	lock_take(&h->lock);
-	p = arn_starter_take(h, cls);
-	lock_drop(&h->lock);
-	return p;
-}
-
-static void give(struct heap *h, void *p)
-{
-	lock_take(&h->lock);
-	arn_starter_give(h, pagemap_run(p), p);
-	lock_drop(&h->lock);
-}
 
 /* Blocks of all classes side by side: none overlaps another, each keeps its size, and what is freed
  * serves again. */
@@ -43,7 +27,7 @@ START_TEST(blocks_side_by_side)
 
 	for (int step = 0; step < 2000; step++) {
 		unsigned c = 1 + (unsigned)(unit_random(&seed) % sizeclass_of(STARTER_BYTES));
-		char *p = take(h, c);
+		char *p = arn_starter_malloc(h, c);
 
 		if (p == NULL) {
 			unsigned most = h->id == 1 ? STARTER_RUNS_FIRST : STARTER_RUNS;
@@ -63,7 +47,7 @@ START_TEST(blocks_side_by_side)
 			unsigned k = (unsigned)(unit_random(&seed) % n);
 
 			memset(block[k].p, 0, block[k].size);
-			give(h, block[k].p);
+			arn_starter_give(h, block[k].p);
 			block[k] = block[--n];
 			REQUIRE(arn_heap_check(h));
 		}
@@ -75,7 +59,7 @@ START_TEST(blocks_side_by_side)
 		REQUIRE(arn_starter_size(pagemap_run(block[n].p), block[n].p) == block[n].size);
 		for (unsigned i = 0; i < block[n].size; i++)
 			REQUIRE(block[n].p[i] == (char)(c + 1));
-		give(h, block[n].p);
+		arn_starter_give(h, block[n].p);
 	}
 	for (unsigned c = 1; c < NCLASSES; c++)
 		ck_assert_uint_eq(h->bins[c].out, 0);
@@ -92,17 +76,69 @@ END_TEST
 START_TEST(freed_blocks_rest)
 {
 	struct heap *h = unit_heap(HEAP_THREAD);
-	char *p = take(h, sizeclass_of(48)), *q;
+	char *p = arn_starter_malloc(h, sizeclass_of(48)), *q;
 	unsigned n = 0;
 
-	give(h, p);
+	arn_starter_give(h, p);
 	for (q = NULL; q != p; n++) {
-		q = take(h, sizeclass_of(48));
+		q = arn_starter_malloc(h, sizeclass_of(48));
 		REQUIRE(q != NULL && (uintptr_t)q / STARTER_STEP == (uintptr_t)p / STARTER_STEP);
-		give(h, q);
+		arn_starter_give(h, q);
 	}
 	ck_assert_uint_eq(n, STARTER_STEP / 48);
 	ck_assert_uint_eq(h->nstarters, 1);
+	ck_assert(arn_heap_check(h));
+}
+END_TEST
+
+/* One freed block of a class serves its next malloc, and nothing else. */
+static void free_held(void *p)
+{
+	arn_free_slow(p);
+}
+
+START_TEST(one_at_hand)
+{
+	struct heap *h;
+	char *p = tcache_malloc(300), *q = tcache_malloc(300);
+	unsigned c = sizeclass_of(300);
+	size_t out;
+
+	h = arn_heap;
+	out = h->bins[c].out;
+	tcache_free(p);
+	ck_assert_uint_eq(tcache_count(h, c), 1);
+	REQUIRE_CRIME(free_held, p, "double free");
+	tcache_free(q);
+	ck_assert_uint_eq(tcache_count(h, c), 1);
+	ck_assert_uint_eq(h->bins[c].out, out - 1);
+	REQUIRE_CRIME(free_held, q, "double free");
+	REQUIRE_CRIME(free_held, p, "double free");
+	ck_assert_ptr_eq(tcache_malloc(290), p);
+	ck_assert_uint_eq(tcache_count(h, c), 0);
+	tcache_free(p);
+	ck_assert(arn_heap_check(h));
+	/* It serves no alignment that it has not. */
+	ck_assert_ptr_eq(arn_memalign(16, 300), p);
+	tcache_free(p);
+	do
+		q = tcache_malloc(256);
+	while ((uintptr_t)q % 256 == 0);
+	tcache_free(q);
+	ck_assert_uint_eq(tcache_count(h, sizeclass_of(256)), 1);
+	ck_assert_uint_eq((uintptr_t)arn_memalign(256, 256) % 256, 0);
+	/* A flush takes it back, and so does the first array. */
+	out = h->bins[c].out;
+	arn_tcache_flush_all(h);
+	ck_assert_uint_eq(tcache_count(h, c), 0);
+	ck_assert_uint_eq(h->bins[c].out, out - 1);
+	p = tcache_malloc(100);
+	tcache_free(p);
+	c = sizeclass_of(100);
+	ck_assert_uint_eq(tcache_count(h, c), 1);
+	ck_assert_ptr_ne(arn_tcache_refill_slow(h, c, true), p);
+	ck_assert_ptr_nonnull(h->bins[c].base);
+	REQUIRE_CRIME(free_held, p, "double free");
 	ck_assert(arn_heap_check(h));
 }
 END_TEST
@@ -132,7 +168,7 @@ static void *serves_second(void *arg)
 	}
 	for (n = 0; pagemap_run(p = tcache_malloc(700))->state == RUN_STARTER; n++)
 		tcache_free(p);
-	ck_assert_uint_eq(n, STARTER_TAKES);
+	ck_assert_uint_eq(n, STARTER_TAKES - STARTER_FRESH + 1);
 	return arg;
 }
 
@@ -158,9 +194,11 @@ START_TEST(serves_few)
 		ck_assert_msg(n == first[i], "%zu bytes: %u in starters", sizes[i], n);
 		ck_assert_int_eq(pagemap_run(tcache_malloc(sizes[i]))->state, RUN_SMALL);
 	}
-	ck_assert_uint_eq(served_in_turn(STARTER_RARE - 2 * QUANTUM), STARTER_TAKES_FIRST);
-	ck_assert_uint_eq(served_in_turn(STARTER_RARE), STARTER_TAKES_RARE);
-	ck_assert_uint_eq(served_in_turn(700), STARTER_TAKES_RARE);
+	/* All but the first take the block at hand. */
+	ck_assert_uint_eq(served_in_turn(STARTER_RARE - 2 * QUANTUM),
+			  STARTER_TAKES_FIRST - STARTER_FRESH + 1);
+	ck_assert_uint_eq(served_in_turn(STARTER_RARE), STARTER_TAKES_RARE - STARTER_FRESH + 1);
+	ck_assert_uint_eq(served_in_turn(700), STARTER_TAKES_RARE - STARTER_FRESH + 1);
 	ck_assert_int_eq(pthread_create(&thread, NULL, serves_second, NULL), 0);
 	pthread_join(thread, NULL);
 	for (size_t size = 1; size < 1024; size += 61) {
@@ -181,13 +219,13 @@ static void remote_then_own(void *arg)
 {
 	(void)arg;
 	arn_remote_free(other, pagemap_run(victim), victim);
-	give(owner, victim);
+	arn_starter_give(owner, victim);
 }
 
 static void own_then_remote(void *arg)
 {
 	(void)arg;
-	give(owner, victim);
+	arn_starter_give(owner, victim);
 	arn_remote_free(other, pagemap_run(victim), victim);
 }
 
@@ -211,7 +249,7 @@ START_TEST(freed_by_others)
 	owner = unit_heap(HEAP_THREAD);
 	other = unit_heap(HEAP_THREAD);
 	for (int i = 0; i < 40; i++)
-		p[i] = take(owner, 1 + (unsigned)i);
+		p[i] = arn_starter_malloc(owner, 1 + (unsigned)i);
 	for (int i = 0; i < 40; i += 2)
 		arn_remote_free(other, pagemap_run(p[i]), p[i]);
 	lock_take(&owner->lock);
@@ -242,7 +280,7 @@ START_TEST(last_freer_helps)
 	owner = unit_heap(HEAP_THREAD);
 	other = unit_heap(HEAP_THREAD);
 	for (unsigned i = 0; i < 8; i++)
-		p[i] = take(owner, 1 + i);
+		p[i] = arn_starter_malloc(owner, 1 + i);
 	atomic_store(&owner->sleeps, true);
 	for (unsigned i = 0; i < 7; i++)
 		arn_remote_free(other, pagemap_run(p[i]), p[i]);
@@ -261,6 +299,7 @@ int main(void)
 	unit_add(s, "own", blocks_side_by_side);
 	unit_add(s, "own", serves_few);
 	unit_add(s, "own", freed_blocks_rest);
+	unit_add(s, "own", one_at_hand);
 	unit_add(s, "remote", freed_by_others);
 	unit_add(s, "remote", last_freer_helps);
 	return unit_run(s);

@@ -83,6 +83,15 @@ static long cached_regions(const struct heap *h, unsigned c)
 	return (long)((top - base) / sizeof(void *));
 }
 
+/* The starter block that the heap at ADDR has at hand, or 0.  It counts as free in its run. */
+static uint64_t held_block(const struct heap *h, uint64_t addr, unsigned c)
+{
+	uint64_t full = addr + offsetof(struct heap, bins) + c * sizeof(struct bin) + offsetof(struct bin, held) +
+			sizeof(void *);
+
+	return h->bins[c].base == NULL && (uintptr_t)h->top[c] == full ? (uintptr_t)h->bins[c].held[0] : 0;
+}
+
 static void walk_combine(struct walk *w, const struct heap *h, struct heap_row *row)
 {
 	struct combine k;
@@ -110,6 +119,7 @@ static void walk_heap(struct walk *w, uint64_t addr, const struct heap *h)
 	walk_mark(w, addr, sizeof *h);
 	for (unsigned c = 1; c < NCLASSES; c++) {
 		long n = cached_regions(h, c);
+		uint64_t held;
 
 		if (n < 0) {
 			s->torn++;
@@ -120,8 +130,14 @@ static void walk_heap(struct walk *w, uint64_t addr, const struct heap *h)
 				  (h->bins[c].cap + 1u) * sizeof(void *));
 		s->cls[c].cached += (uint64_t)n;
 		row.cached += (uint64_t)n * w->size[c];
-		row.out += h->bins[c].out * w->size[c];
 		row.runs += h->bins[c].nruns;
+		row.out += h->bins[c].out * w->size[c];
+		held = held_block(h, addr, c);
+		if (held == 0)
+			continue;
+		row.out -= w->size[c];
+		w->held = grab_room(w->held, w->nheld, &w->held_capacity, sizeof *w->held);
+		w->held[w->nheld++] = held;
 	}
 	row.runs += h->nstarters;
 	walk_combine(w, h, &row);
@@ -342,6 +358,7 @@ static struct snapshot *snapshot_once(struct target *t)
 		target_fail(t, EXIT_NOT_OURS, "it does not use libarena");
 	}
 	free(w->marks);
+	free(w->held);
 	free(w);
 	s->seconds = now_seconds() - began;
 	if (ok)
@@ -416,7 +433,7 @@ bool quick_take(struct target *t, const struct found_root *roots, unsigned count
 		for (; list_next(&l, at) && target_read(t, at, h, sizeof *h); at = (uintptr_t)h->all_next)
 			for (unsigned c = 1; c < NCLASSES; c++) {
 				long n = cached_regions(h, c);
-				uint64_t out = h->bins[c].out;
+				uint64_t out = h->bins[c].out - (held_block(h, at, c) != 0);
 
 				q->live += (out - (n > 0 && (uint64_t)n < out ? (uint64_t)n : 0)) *
 					   size_by_rule(c);

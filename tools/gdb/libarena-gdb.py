@@ -15,7 +15,7 @@ import gdb
 import gdb.printing
 
 # Of pagemap.h, run.h and heap.h, where they are macros or plain numbers.
-ROOT_VERSION = 6
+ROOT_VERSION = 7
 PAGE_SHIFT = 14
 INFO_LARGE, INFO_INNER, INFO_HUGE = 253, 254, 255
 RUN_SMALL, RUN_LARGE, RUN_HUGE, RUN_STARTER = 1, 2, 3, 4
@@ -177,8 +177,8 @@ class Arena:
     def starter_blocks(self, run):
         """(address, class, freed by another thread) of each block of a starter run."""
         n = run.nwords
-        data = read(run.address + self.run_layout.offset("bits"), 32 * n)
-        remote, starts, ends = (int.from_bytes(data[8 * n * k:8 * n * (k + 1)], "little") for k in (1, 2, 3))
+        data = read(run.address + self.run_layout.offset("bits"), 24 * n)
+        starts, remote, ends = (int.from_bytes(data[8 * n * k:8 * n * (k + 1)], "little") for k in (0, 1, 2))
         for i in range(run.nregions):
             if starts >> i & 1:
                 rest = ends >> i
@@ -193,6 +193,10 @@ class Arena:
         """Addresses in a thread cache's bin."""
         b = self.bin(heap, cls)
         top = heap.words("top", self.nclasses)[cls]
+        held = (heap.address + self.heap_layout.offset("bins") + cls * self.bin_layout.size +
+                self.bin_layout.offset("held"))
+        if not b.base:
+            return struct.unpack("<Q", read(held, 8)) if top == held + 8 else ()
         n = (top - b.base) // 8 if b.base and top > b.base else 0
         return struct.unpack(f"<{n}Q", read(b.base, 8 * n)) if 0 < n <= b.cap else ()
 
