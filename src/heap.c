@@ -210,6 +210,7 @@ static struct run *grow(struct heap *h, unsigned cls)
 
 	if (npages > sc->run_max)
 		npages = sc->run_max;
+	npages = arn_pages_run_length(npages, sc->run_pages);
 	r = arn_run_new(cls, npages, h->id);
 	if (r == NULL && npages > sc->run_pages)
 		r = arn_run_new(cls, sc->run_pages, h->id);

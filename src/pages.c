@@ -526,6 +526,28 @@ static struct chunk *find_warm(unsigned n, unsigned align, struct row_place *p)
 	return NULL;
 }
 
+/* How long a run is to be, of LEAST to MOST pages: when all of that would lie in clean pages, half
+ * of it, or a quarter, that find a row of dirty ones.  What a program has given back in pieces
+ * serves first: python3 has half of the page faults, perl 1.2 MiB less at its peak. */
+unsigned arn_pages_run_length(unsigned most, unsigned least)
+{
+	unsigned n = most;
+	struct row_place p;
+	struct chunk *c;
+
+	if (most == least)
+		return most;
+	lock_take(&arn_pages_lock);
+	if (arn_pages.dirty >= (size_t)least << PAGE_SHIFT) {
+		c = find_place(n, n, n, 1, &p);
+		if (c == NULL || bitmap_count(c->dirty, p.at, n) == 0)
+			while (n >= least && find_warm(n, 1, &p) == NULL)
+				n /= 2;
+	}
+	lock_drop(&arn_pages_lock);
+	return n >= least ? n : most;
+}
+
 /* RUN: before clean pages come those that are resident anyway, or waves would have both (bulk of
  * 100,000: 3 MiB more at its peak).  Blocks, whose lengths differ, fill what fits them best.
  * GROWS: in the longest row, if the block is

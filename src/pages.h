@@ -55,6 +55,8 @@ bool arn_pages_boot(void);
  * of two).  Fills r->base, chunk, npages, size, zero, and the page map with FIRST and REST. */
 bool arn_pages_get(struct run *r, unsigned npages, unsigned align_pages, uint32_t first,
 		   uint32_t rest);
+/* How many pages, of LEAST to MOST, a run has best now. */
+unsigned arn_pages_run_length(unsigned most, unsigned least);
 /* Gives the span of R back and clears its page map.  The slot stays the caller's. */
 void arn_pages_put(struct run *r);
 /* A large block, slot and span; NULL: out of memory.  GROWS: realloc will want more of it.  And

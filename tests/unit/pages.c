@@ -491,6 +491,30 @@ START_TEST(pages_dirty_before_clean)
 }
 END_TEST
 
+/* A run is as long as a row of dirty pages, if it would have none otherwise. */
+START_TEST(pages_runs_fit_dirty_rows)
+{
+	struct run *one[FIRST_CHUNK_PAGES + 1], *run;
+
+	boot();
+	ck_assert_uint_eq(arn_pages_run_length(16, 1), 16);
+	for (unsigned i = 0; i <= FIRST_CHUNK_PAGES; i++)
+		one[i] = span_get(1, 1);
+	for (unsigned i = 8; i < 12; i++)
+		arn_run_release(one[i]);
+	ck_assert_uint_eq(arn_pages_run_length(16, 1), 4);
+	ck_assert_uint_eq(arn_pages_run_length(16, 3), 4);
+	ck_assert_uint_eq(arn_pages_run_length(16, 5), 16);
+	ck_assert_uint_eq(arn_pages_run_length(2, 1), 2);
+	run = arn_run_new(1, 4, 1);
+	ck_assert_ptr_eq(run->chunk, one[7]->chunk);
+	ck_assert_uint_eq(arn_pages_run_length(16, 1), 16);
+	arn_run_release(run);
+	arn_pages_trim(0);
+	ck_assert_uint_eq(arn_pages_run_length(16, 1), 16);
+}
+END_TEST
+
 START_TEST(pages_growth_is_regretted)
 {
 	size_t purged = 0;
@@ -702,6 +726,7 @@ int main(void)
 	unit_add(s, "pages", pages_purge_is_real);
 	unit_add(s, "pages", pages_kernel_refuses);
 	unit_add(s, "pages", pages_dirty_before_clean);
+	unit_add(s, "pages", pages_runs_fit_dirty_rows);
 	unit_add(s, "pages", pages_growth_is_regretted);
 	unit_add(s, "pages", pages_spare_spans);
 	unit_add(s, "pages", pages_grow_over_spare_spans);
