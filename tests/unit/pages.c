@@ -284,6 +284,32 @@ START_TEST(mappings_decline_huge_pages)
 }
 END_TEST
 
+/* Where much lies free, only what a large block covers. */
+START_TEST(chunks_ask_for_huge_pages)
+{
+	struct run *r = NULL;
+
+	boot();
+	if (!arn_options.thp || !declines_huge_pages((void *)arn_chunks->base)) {
+		puts("# this kernel has no huge pages, or does not tell");
+		return;
+	}
+	while (arn_pages.used < 8 * MIB + arn_pages_heaps * 2 * MIB)
+		r = span_get(200, 1);
+	ck_assert(declines_huge_pages((void *)r->chunk->base));
+	r = span_get(200, 1);
+	ck_assert(unit_has_flag((void *)r->chunk->base, " hg"));
+	ck_assert(declines_huge_pages((char *)r->chunk->base + HUGE_PAGE_BYTES));
+	r = span_get(100, 1);
+	ck_assert(declines_huge_pages((void *)r->chunk->base));
+	for (struct chunk *c = arn_chunks; c != NULL; c = c->all_next)
+		while (c->largest > 0)
+			span_get(1, 1);
+	r = span_get(1, 1);
+	ck_assert(unit_has_flag((char *)r->chunk->base + HUGE_PAGE_BYTES, " hg"));
+}
+END_TEST
+
 START_TEST(pagemap_entries_of_a_run)
 {
 	struct run *r;
@@ -721,6 +747,7 @@ int main(void)
 	unit_add(s, "pagemap", pagemap_grows);
 	unit_add(s, "pagemap", pagemap_begins_in_bss);
 	unit_add(s, "pagemap", mappings_decline_huge_pages);
+	unit_add(s, "pagemap", chunks_ask_for_huge_pages);
 	unit_add(s, "pagemap", pagemap_entries_of_a_run);
 	unit_add(s, "pages", pages_chunks_go_back);
 	unit_add(s, "pages", pages_purge_is_real);
