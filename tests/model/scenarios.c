@@ -517,7 +517,7 @@ static void starter_second(void)
 static void starter_owner(void)
 {
 	arn_heap = heap_a;
-	arn_starter_free(heap_a, block[1]);
+	arn_starter_free(heap_a, pagemap_run(block[1]), block[1]);
 	collect(heap_a);
 }
 
