@@ -378,7 +378,9 @@ static ARN_SLOW void free_other(void *p, uint32_t info)
 	} else if (unlikely(arn_locks_mine != 0)) {
 		arn_remote_free(&arn_heap_none, pagemap_run(p), p);
 	} else if (INFO_OWNER(info) == h->id && h->kind == HEAP_THREAD) {
-		if (cls == INFO_STARTER)
+		if (cls == INFO_STARTER && arn_locks_mine == 0 && !live_recording())
+			arn_starter_free(h, pagemap_run(p), p);
+		else if (cls == INFO_STARTER)
 			arn_starter_give(h, p);
 		else if (h->top[cls][-1] == p)
 			arn_crime(CRIME_DOUBLE_FREE, p);

@@ -35,6 +35,9 @@ static struct heap *survivor; /* the heap of the thread that forked */
 /* pthread keys have at least four rounds of destructors.  Not the last one: tools that follow a
  * thread (ThreadSanitizer) have closed it by then. */
 #define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
+/* Of an orphan, which whoever adopts it must empty first: a process that went on as its own child
+ * again and again, with new threads, held twice as much that was nobody's (soak fork). */
+#define ORPHAN 255
 
 /* With threads_lock held.  Queues the heaps of threads that did not survive a fork. */
 static void queue_orphans(void)
@@ -46,6 +49,7 @@ static void queue_orphans(void)
 		if (h->combining)
 			h->combine = NULL;
 		h->combining = false;
+		h->rounds = ORPHAN;
 		RELAXED_SET(h->parked, true);
 		h->parked_next = queue;
 		queue = h;
@@ -55,9 +59,17 @@ static void queue_orphans(void)
 	orphans = false;
 }
 
+/* What a thread leaves behind holds no regions in its tcache, and no arrays. */
+static void empty(struct heap *h)
+{
+	arn_tcache_flush_all(h);
+	arn_tcache_drop_arrays(h);
+}
+
 static struct heap *adopt(void)
 {
 	struct heap *h;
+	bool orphan = false;
 
 	lock_take(&arn_threads_lock);
 	if (unlikely(orphans))
@@ -68,6 +80,7 @@ static struct heap *adopt(void)
 		RELAXED_SET(queue_n, queue_n - 1);
 		RELAXED_SET(h->parked, false);
 		arn_heap_count_used(1);
+		orphan = h->rounds == ORPHAN;
 		h->rounds = 0;
 	} else {
 		h = arn_heap_new(HEAP_THREAD);
@@ -76,6 +89,8 @@ static struct heap *adopt(void)
 			h = ended;
 	}
 	lock_drop(&arn_threads_lock);
+	if (unlikely(orphan))
+		empty(h);
 	return h;
 }
 
@@ -113,8 +128,7 @@ static void thread_end(void *arg)
 	if (++h->rounds < ROUNDS && pthread_setspecific(tsd.key, h) == 0)
 		return;
 	last = arn_thread_ended();
-	arn_tcache_flush_all(h);
-	arn_tcache_drop_arrays(h);
+	empty(h);
 	arn_heap = last != NULL ? last : &arn_heap_none;
 	park(h);
 }

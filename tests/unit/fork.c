@@ -174,6 +174,44 @@ START_TEST(heap_at_rest_is_adopted)
 }
 END_TEST
 
+/* What the vanished thread had cached is nobody's, and pins nothing once its heap is adopted. */
+static void cache_some(void)
+{
+	static void *p[200];
+
+	for (int i = 0; i < 200; i++)
+		p[i] = tcache_malloc(640);
+	for (int i = 0; i < 200; i++)
+		tcache_free(p[i]);
+	REQUIRE(tcache_count(arn_heap, sizeclass_of(640)) > 100);
+}
+
+static void *is_empty(void *arg)
+{
+	tcache_free(tcache_malloc(100));
+	for (unsigned c = 1; c < NCLASSES; c++)
+		if (c != sizeclass_of(100) && (arn_heap->bins[c].base != NULL || tcache_count(arn_heap, c) != 0))
+			return NULL;
+	return arn_heap == their_heap ? arg : NULL;
+}
+
+static void child_adopts_it_empty(void)
+{
+	pthread_t t;
+	void *ok;
+
+	if (pthread_create(&t, NULL, is_empty, &t) != 0 || pthread_join(t, &ok) != 0 || ok == NULL)
+		abort();
+	free_theirs();
+	child_works();
+}
+
+START_TEST(orphan_is_emptied)
+{
+	with_thread(cache_some, rest, child_adopts_it_empty);
+}
+END_TEST
+
 static void hold_heap(void)
 {
 	lock_take(&arn_heap->lock);
@@ -676,6 +714,7 @@ int main(void)
 		return 0;
 	}
 	unit_add(s, "known", heap_at_rest_is_adopted);
+	unit_add(s, "known", orphan_is_emptied);
 	unit_add(s, "known", busy_heap_is_left_alone);
 	unit_add(s, "known", pages_lock_was_held);
 	unit_add(s, "known", pages_are_derived_again);
