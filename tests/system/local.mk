@@ -5,7 +5,7 @@
 
 SYSTEM_TESTS += tests/system/crash-trial.sh
 EXTRA_DIST += tests/system/root tests/system/in-root tests/system/packages \
-	tests/system/programs tests/system/boot
+	tests/system/programs tests/system/boot tests/system/memory
 
 # A Debian root with the packages named in DEBS (or a staged tree), and the list of
 # programs in it.  Needs the network, 2 GB, 10 minutes.  DEBS are installed each time, the root
@@ -22,3 +22,7 @@ check-system-boot:
 	$(CC) -std=gnu11 -D_GNU_SOURCE -fno-builtin -shared -fPIC -DBROKEN=1 \
 		-o $(SYSTEM_ROOT).broken.so $(srcdir)/tests/system/standin.c
 	$(srcdir)/tests/system/boot $(SYSTEM_ROOT) $(SYSTEM_ROOT).broken.so
+
+# What the booted system needs, without libarena and with it: ten boots of that root in qemu.  20 minutes.
+check-system-memory:
+	$(srcdir)/tests/system/memory $(SYSTEM_ROOT)
