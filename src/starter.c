@@ -350,13 +350,18 @@ void arn_starter_free(struct heap *h, struct run *r, void *p)
 	check_run(h, r, p);
 	cls = class_of(length(r, block_at(r, p)));
 	b = &h->bins[cls];
+	/* As under the lock: a signal handler is served elsewhere, or it could give the class an
+	 * array between the look at `top` and the store. */
+	lock_count_up();
 	top = h->top[cls];
 	if (top == b->held && b->want < starter_takes(h, cls)) {
 		b->want++; /* the next malloc */
 		RELAXED_SET(b->held[0], p);
 		RELEASE_SET(h->top[cls], top + 1);
+		lock_count_down();
 		return;
 	}
+	lock_count_down();
 	if (unlikely(top[-1] == p))
 		arn_heap_crime(CRIME_DOUBLE_FREE, p);
 	arn_starter_give(h, p);

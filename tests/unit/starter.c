@@ -143,6 +143,61 @@ START_TEST(one_at_hand)
 }
 END_TEST
 
+#if defined(__x86_64__) && !ARN_TSAN
+/* A signal handler that interrupts a free at any instruction, takes the class to its array, and
+ * frees what it had. */
+#define TRAP_FLAG 0x100
+
+static volatile long traps, trap_at;
+
+static void on_trap(int sig)
+{
+	void *p[STARTER_LIVE + 4];
+
+	(void)sig;
+	if (traps++ != trap_at)
+		return;
+	for (int i = 0; i < STARTER_LIVE + 4; i++)
+		p[i] = tcache_malloc(100);
+	for (int i = 0; i < STARTER_LIVE + 4; i++)
+		tcache_free(p[i]);
+}
+
+static void free_in_steps(struct heap *h, void *p)
+{
+	struct run *r = pagemap_run(p);
+
+	__asm__ volatile("pushfq; orq %0, (%%rsp); popfq" ::"i"(TRAP_FLAG) : "cc", "memory");
+	arn_starter_free(h, r, p);
+	__asm__ volatile("pushfq; andq %0, (%%rsp); popfq" ::"i"(~TRAP_FLAG) : "cc", "memory");
+}
+
+START_TEST(handlers_interrupt_free)
+{
+	struct sigaction old, sa = {.sa_handler = on_trap};
+	unsigned c = sizeclass_of(100);
+
+	tcache_free(tcache_malloc(1));
+	sigaction(SIGTRAP, &sa, &old);
+	for (trap_at = 0, traps = 1; traps > trap_at; trap_at++) {
+		struct heap *h = unit_heap(HEAP_THREAD);
+		void *p;
+
+		arn_heap = h;
+		p = tcache_malloc(100);
+		traps = 0;
+		free_in_steps(h, p);
+		REQUIRE(tcache_count(h, c) <= (h->bins[c].base != NULL ? h->bins[c].cap : 1u));
+		for (int i = 0; i < 2 * STARTER_LIVE; i++)
+			memset(tcache_malloc(100), 0xff, 100);
+		arn_tcache_flush_all(h);
+		REQUIRE(arn_heap_check(h));
+	}
+	sigaction(SIGTRAP, &old, NULL);
+}
+END_TEST
+#endif
+
 /* A class begins in a starter run and leaves it, by number, by bytes or after so many mallocs; an
  * aligned block never lies there.  More of all that in the first heap. */
 static const size_t sizes[] = {16, 100, 256, 512, 1024, 1025, 5000};
@@ -300,6 +355,9 @@ int main(void)
 	unit_add(s, "own", serves_few);
 	unit_add(s, "own", freed_blocks_rest);
 	unit_add(s, "own", one_at_hand);
+#if defined(__x86_64__) && !ARN_TSAN
+	unit_add(s, "own", handlers_interrupt_free);
+#endif
 	unit_add(s, "remote", freed_by_others);
 	unit_add(s, "remote", last_freer_helps);
 	return unit_run(s);
