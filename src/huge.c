@@ -353,11 +353,17 @@ static struct run *map_fresh(size_t n, size_t align, bool sparse)
 	struct run *r = arn_run_slot_get(0);
 	bool whole = sparse && arn_options.thp && n >= CALLOC_HUGE_MIN;
 	size_t slack = whole ? calloc_slack(n) : 0;
+	size_t phase = whole ? HUGE_PAGE_BYTES - calloc_lead() : 0;
 	void *p;
 
 	if (r == NULL)
 		return NULL;
-	p = map_for(n + slack, align, whole ? HUGE_PAGE_BYTES - calloc_lead() : 0);
+	p = map_for(n + slack, align, phase);
+	/* Where address space is short. */
+	if (p == NULL && slack != 0) {
+		slack = 0;
+		p = map_for(n, align, phase);
+	}
 	if (p == NULL) {
 		arn_run_slot_put(r);
 		return NULL;
@@ -373,6 +379,21 @@ static struct run *map_fresh(size_t n, size_t align, bool sparse)
 	advise(r, sparse);
 	take_whole(r, n);
 	return r;
+}
+
+/* Whether the window covers R.  Where address space is short it takes the place of what a fresh
+ * mapping has beyond its block. */
+static bool cover(struct run *r)
+{
+	size_t slack = r->slack_kib * KIB;
+
+	if (arn_pagemap_cover((void *)r->base, run_block_bytes(r)))
+		return true;
+	if (slack == 0 || !r->zero || !arn_os_unmap((char *)r->base + r->size, slack))
+		return false;
+	r->slack_kib = 0;
+	arn_pages_account_map(slack, false);
+	return arn_pagemap_cover((void *)r->base, r->size);
 }
 
 static void account_used(size_t n, bool on)
@@ -411,7 +432,7 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 		fresh = r->size;
 	else if (r != NULL && sparse)
 		expect_clearing(r);
-	if (r != NULL && !arn_pagemap_cover((void *)r->base, run_block_bytes(r))) {
+	if (r != NULL && !cover(r)) {
 		r->size = run_block_bytes(r);
 		r->slack_kib = 0;
 		cache_add(r);

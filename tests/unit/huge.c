@@ -4,6 +4,8 @@
  */
 #include "unit.h"
 
+#include <sys/resource.h>
+
 #include "alloc.h"
 #include "options.h"
 #include "os.h"
@@ -115,6 +117,35 @@ START_TEST(huge_unwritten_is_not_cleared)
 	arn_huge_put(r);
 	r = arn_huge_get(3 * MIB, 1, 0, true);
 	ck_assert(!r->zero);
+	REQUIRE_STATES();
+}
+END_TEST
+
+/* The rest of the last huge page is no reason to fail. */
+START_TEST(huge_without_room_for_more)
+{
+	struct rlimit old, limit;
+	struct run *r;
+	long pages;
+	FILE *f;
+
+	arn_options.dirty_kib = 64 * 1024;
+	boot();
+	/* So that the window is there. */
+	r = arn_huge_get(20 * MIB, 1, 0, true);
+	arn_huge_put(r);
+	arn_pages_trim(0);
+	f = fopen("/proc/self/statm", "r");
+	ck_assert(f != NULL && fscanf(f, "%ld", &pages) == 1);
+	fclose(f);
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &old), 0);
+	limit = old;
+	limit.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + 17 * MIB + MIB / 2;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+	r = arn_huge_get(17 * MIB, 1, 0, true);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &old), 0);
+	ck_assert_ptr_nonnull(r);
+	ck_assert_uint_eq(r->slack_kib, 0);
 	REQUIRE_STATES();
 }
 END_TEST
@@ -430,6 +461,7 @@ int main(void)
 
 	unit_add(s, "huge", huge_cache_serves_again);
 	unit_add(s, "huge", huge_unwritten_is_not_cleared);
+	unit_add(s, "huge", huge_without_room_for_more);
 	unit_add(s, "huge", huge_cache_splits);
 	unit_add(s, "huge", huge_tail_above_the_promise);
 	unit_add(s, "huge", huge_loop_is_kept);
