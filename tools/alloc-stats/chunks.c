@@ -160,9 +160,18 @@ static double resident_part(const struct walk *w, const float *share, uint64_t f
 
 static bool is_held(const struct walk *w, uint64_t block)
 {
-	for (size_t i = 0; i < w->nheld; i++)
+	size_t from = 0, to = w->nheld;
+
+	while (from < to) {
+		size_t i = from + (to - from) / 2;
+
 		if (w->held[i] == block)
 			return true;
+		if (w->held[i] < block)
+			from = i + 1;
+		else
+			to = i;
+	}
 	return false;
 }
 

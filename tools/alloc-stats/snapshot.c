@@ -89,7 +89,7 @@ static uint64_t held_block(const struct heap *h, uint64_t addr, unsigned c)
 	uint64_t full = addr + offsetof(struct heap, bins) + c * sizeof(struct bin) + offsetof(struct bin, held) +
 			sizeof(void *);
 
-	return h->bins[c].base == NULL && (uintptr_t)h->top[c] == full ? (uintptr_t)h->bins[c].held[0] : 0;
+	return h->bins[c].base == NULL && h->bins[c].out > 0 && (uintptr_t)h->top[c] == full ? (uintptr_t)h->bins[c].held[0] : 0;
 }
 
 static void walk_combine(struct walk *w, const struct heap *h, struct heap_row *row)
@@ -156,6 +156,13 @@ static bool heap_fits(const struct heap *h)
 	return fits;
 }
 
+static int by_address(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
 static bool walk_heaps(struct walk *w)
 {
 	struct list_walk l = {0};
@@ -180,6 +187,9 @@ static bool walk_heaps(struct walk *w)
 		walk_heap(w, at, h);
 	}
 	free(h);
+	/* A process may have some ten thousands of them. */
+	if (w->nheld > 0)
+		qsort(w->held, w->nheld, sizeof *w->held, by_address);
 	return true;
 }
 

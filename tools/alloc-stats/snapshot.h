@@ -164,7 +164,7 @@ struct walk {
 	struct live_row rows[LIVE_ROWS];
 	struct mark *marks;   /* [start, end) of metadata that was met */
 	size_t nmarks, marks_capacity;
-	uint64_t *held; /* starter blocks that heaps have at hand */
+	uint64_t *held; /* starter blocks that heaps have at hand, by address */
 	size_t nheld, held_capacity;
 	float share[CHUNK_BYTES / 4096];
 };
