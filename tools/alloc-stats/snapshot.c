@@ -89,7 +89,9 @@ static uint64_t held_block(const struct heap *h, uint64_t addr, unsigned c)
 	uint64_t full = addr + offsetof(struct heap, bins) + c * sizeof(struct bin) + offsetof(struct bin, held) +
 			sizeof(void *);
 
-	return h->bins[c].base == NULL && h->bins[c].out > 0 && (uintptr_t)h->top[c] == full ? (uintptr_t)h->bins[c].held[0] : 0;
+	if (h->bins[c].base != NULL || h->bins[c].out == 0 || (uintptr_t)h->top[c] != full)
+		return 0;
+	return (uintptr_t)h->bins[c].held[0];
 }
 
 static void walk_combine(struct walk *w, const struct heap *h, struct heap_row *row)
