@@ -69,9 +69,11 @@ static bool table_set(uint32_t id, struct heap *h)
 
 void arn_heap_set_empty_bin(struct heap *h, unsigned cls)
 {
-	h->limit[cls] = h->top[cls]; /* full, at every moment */
+	RELAXED_SET(h->limit[cls], NULL); /* full, at every moment */
+	atomic_signal_fence(memory_order_seq_cst);
 	RELAXED_SET(h->top[cls], h->bins[cls].held);
-	h->limit[cls] = h->bins[cls].held;
+	atomic_signal_fence(memory_order_seq_cst);
+	RELAXED_SET(h->limit[cls], h->bins[cls].held);
 }
 
 void arn_heap_set_empty(struct heap *h)

@@ -435,7 +435,10 @@ struct run *arn_huge_get(size_t size, size_t align, uint32_t owner, bool sparse)
 	if (r != NULL && !cover(r)) {
 		r->size = run_block_bytes(r);
 		r->slack_kib = 0;
-		cache_add(r);
+		r = cache_add(r);
+		/* What holds nothing would keep its address space, and be found again each time. */
+		if (r->zero)
+			cache_drop(r);
 		r = NULL;
 	}
 	if (r != NULL) {

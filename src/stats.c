@@ -54,9 +54,10 @@ static void sum_heap(struct heap *h, struct sums *s)
 		void **base = RELAXED_GET(b->base), **top = RELAXED_GET(h->top[c]);
 		size_t cached = base != NULL && top > base ? (size_t)(top - base) : 0;
 		/* A starter block at hand counts as free in its run. */
-		size_t out = RELAXED_GET(b->out) - (base == NULL && top == &b->held[1]);
+		size_t held = base == NULL && top == &b->held[1], out = RELAXED_GET(b->out);
 
-		s->cls[c].out += out;
+		/* Its owner may have dropped it since. */
+		s->cls[c].out += out > held ? out - held : 0;
 		s->cls[c].cached += cached;
 		s->cls[c].nruns += RELAXED_GET(b->nruns);
 	}

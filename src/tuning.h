@@ -76,7 +76,7 @@
 /* The first regions of each class lie together, in starter runs (starter.h): of bash's 25 classes
  * 17 see 12 mallocs or fewer in a life.  A class leaves them with its 13th region at a time, with 4
  * KiB of it (larger regions share few OS pages), or after so many mallocs, since each costs 350
- * instructions with its free instead of 33, or 125 where it takes the block that was freed last;
+ * instructions with its free instead of 33, or 131 where it takes the block that was freed last;
  * so the first counts two, the second one: 32 in the first heap, whose thread lives as long as its
  * process does, where they save half of the pages that a shell script touches more than under
  * glibc; 64 from 128 bytes on, where a run of its own for few blocks wastes most (40 KiB of a

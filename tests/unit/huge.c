@@ -121,13 +121,25 @@ START_TEST(huge_unwritten_is_not_cleared)
 }
 END_TEST
 
+/* The process may map ROOM bytes more. */
+static void limit_to(size_t room)
+{
+	struct rlimit limit;
+	long pages;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	ck_assert(f != NULL && fscanf(f, "%ld", &pages) == 1);
+	fclose(f);
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &limit), 0);
+	limit.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + room;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
 /* The rest of the last huge page is no reason to fail. */
 START_TEST(huge_without_room_for_more)
 {
-	struct rlimit old, limit;
+	struct rlimit old;
 	struct run *r;
-	long pages;
-	FILE *f;
 
 	arn_options.dirty_kib = 64 * 1024;
 	boot();
@@ -135,17 +147,31 @@ START_TEST(huge_without_room_for_more)
 	r = arn_huge_get(20 * MIB, 1, 0, true);
 	arn_huge_put(r);
 	arn_pages_trim(0);
-	f = fopen("/proc/self/statm", "r");
-	ck_assert(f != NULL && fscanf(f, "%ld", &pages) == 1);
-	fclose(f);
 	ck_assert_int_eq(getrlimit(RLIMIT_AS, &old), 0);
-	limit = old;
-	limit.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + 17 * MIB + MIB / 2;
-	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+	limit_to(17 * MIB + MIB / 2);
 	r = arn_huge_get(17 * MIB, 1, 0, true);
 	ck_assert_int_eq(setrlimit(RLIMIT_AS, &old), 0);
 	ck_assert_ptr_nonnull(r);
 	ck_assert_uint_eq(r->slack_kib, 0);
+	REQUIRE_STATES();
+}
+END_TEST
+
+/* A mapping for which the window had no room does not take that of the next request. */
+START_TEST(huge_refused_leaves_nothing)
+{
+	struct rlimit old;
+	struct run *r;
+
+	boot();
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &old), 0);
+	limit_to(20 * MIB);
+	ck_assert_ptr_null(arn_huge_get(20 * MIB - PAGE_BYTES, 1, 0, false));
+	ck_assert_ptr_null(arn_huge_cached);
+	r = arn_huge_get(12 * MIB, 1, 0, false);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &old), 0);
+	ck_assert_ptr_nonnull(r);
+	arn_huge_put(r);
 	REQUIRE_STATES();
 }
 END_TEST
@@ -462,6 +488,7 @@ int main(void)
 	unit_add(s, "huge", huge_cache_serves_again);
 	unit_add(s, "huge", huge_unwritten_is_not_cleared);
 	unit_add(s, "huge", huge_without_room_for_more);
+	unit_add(s, "huge", huge_refused_leaves_nothing);
 	unit_add(s, "huge", huge_cache_splits);
 	unit_add(s, "huge", huge_tail_above_the_promise);
 	unit_add(s, "huge", huge_loop_is_kept);
