@@ -364,7 +364,7 @@ static ARN_SLOW void *const *give_each(struct heap *h, const struct sizeclass *s
  * costs some ten instructions: rows of real programs are two or three long on average, and then
  * each by itself is no more. */
 #define ROW_MIN 8
-#define GROUP   16
+#define GROUP   64
 
 void arn_heap_give(struct heap *h, unsigned cls, void *const *p, unsigned n)
 {
