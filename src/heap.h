@@ -137,8 +137,7 @@ static inline void heap_tell(struct heap *h)
 		h->kept = h->idle - h->gone;
 }
 
-/* N regions more of class CLS, of BYTES in all, are outside of H's runs; fewer, as wrapped numbers.
- */
+/* N regions more of class CLS, of BYTES in all, are outside of H's runs; fewer: wrapped numbers. */
 static inline void heap_out_bytes(struct heap *h, unsigned cls, size_t n, size_t bytes)
 {
 	RELAXED_SET(h->bins[cls].out, h->bins[cls].out + n);

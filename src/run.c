@@ -48,8 +48,9 @@ void arn_run_release(struct run *r)
 	arn_run_slot_put(r);
 }
 
-/* A row of fewer regions is taken region by region. */
-#define SHORT_ROW 4
+/* A row of fewer regions is taken region by region, and so is the rest of its word: where a short
+ * row is, others are, and their ends would be guessed wrong. */
+#define TAKE_ROW_MIN 4
 
 /* Stores the N regions of SIZE bytes from P on below END; returns the end that is left. */
 static inline void **take_row(void **end, uintptr_t p, size_t size, unsigned n)
@@ -104,9 +105,7 @@ unsigned arn_run_take(struct run *r, void **end, unsigned want)
 			uint64_t used = ~(bits >> from);
 			unsigned n = used != 0 ? bits_ctz(used) : WORD_BITS;
 
-			/* But where a short row is, others are: their ends would be guessed wrong.
-			 */
-			if (n < SHORT_ROW) {
+			if (n < TAKE_ROW_MIN) {
 				got += take_bits(&bits, &end, word_base, size, want - got);
 				break;
 			}

@@ -82,8 +82,9 @@ size_t arn_starter_size(struct run *r, const void *p)
 		arn_heap_by_id(atomic_load_explicit(&r->owner, memory_order_relaxed));
 	const struct bin *b = &h->bins[cls];
 
-	/* Its owner has freed it.  Acquire pairs with the release in hold(): whoever has a live
-	 * block synchronised with the owner, after which it is not at hand, but another may be. */
+	/* Its owner has freed it.  Acquire pairs with the release in arn_starter_free(): whoever has
+	 * a live block synchronised with the owner, after which it is not at hand, but another may
+	 * be. */
 	if (unlikely(ACQUIRE_GET(h->top[cls]) == &b->held[1] && RELAXED_GET(b->held[0]) == p))
 		arn_heap_crime(CRIME_DOUBLE_FREE, p);
 	return n * QUANTUM;
@@ -136,8 +137,7 @@ void arn_starter_trim(struct heap *h)
 	}
 }
 
-/* ---- rows of free granules --------------------------------------------------------------------
- */
+/* ---- rows of free granules ---------------------------------------------------------------- */
 
 /* Whether a block lies on both sides of the beginning of word W. */
 static inline bool is_open(const struct run *r, unsigned w)

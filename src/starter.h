@@ -53,8 +53,7 @@ static inline unsigned starter_takes(const struct heap *h, unsigned cls)
 						     : STARTER_TAKES_FIRST;
 }
 
-/* Whether the next region of class CLS, of which so many as TAKEN says came from here, should too.
- */
+/* Whether the next region of class CLS, of which TAKEN came from here, should too. */
 static inline bool starter_serves(const struct heap *h, unsigned cls, unsigned taken)
 {
 	size_t out = RELAXED_GET(h->bins[cls].out);
@@ -65,9 +64,7 @@ static inline bool starter_serves(const struct heap *h, unsigned cls, unsigned t
 	       !valgrind_runs();
 }
 
-/* Without the lock, by the owner: a block for a region of class CLS, or NULL: no room, or no
- * memory.
- */
+/* Without the lock, by the owner: a block of class CLS, or NULL: no room, or no memory. */
 void *arn_starter_malloc(struct heap *h, unsigned cls);
 /* Without the lock, by the owner: anything but the start of a live block is a crime.  The first,
  * which is told the run of P, keeps one block of each class at hand for the next malloc. */

@@ -158,30 +158,13 @@ static double resident_part(const struct walk *w, const float *share, uint64_t f
 	return sum;
 }
 
-static bool is_held(const struct walk *w, uint64_t block)
-{
-	size_t from = 0, to = w->nheld;
-
-	while (from < to) {
-		size_t i = from + (to - from) / 2;
-
-		if (w->held[i] == block)
-			return true;
-		if (w->held[i] < block)
-			from = i + 1;
-		else
-			to = i;
-	}
-	return false;
-}
-
 /* Granules of the block of a starter run that begins at I; 0: none is out there, -1: torn. */
 static int starter_block(const struct walk *w, const struct run *r, unsigned i)
 {
 	const uint64_t *remote = &r->bits[r->nwords];
 	unsigned n;
 
-	if (!bitmap_test(run_starts(r), i) || bitmap_test(remote, i) || is_held(w, r->base + i * QUANTUM))
+	if (!bitmap_test(run_starts(r), i) || bitmap_test(remote, i) || walk_holds(w, r->base + i * QUANTUM))
 		return 0;
 	n = bitmap_next(run_ends(r), i, r->nregions, true) + 1 - i;
 	if (i + n > r->nregions || n * QUANTUM > SMALL_MAX || w->size[sizeclass_of(n * QUANTUM)] != n * QUANTUM)

@@ -165,6 +165,11 @@ static int by_address(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+bool walk_holds(const struct walk *w, uint64_t block)
+{
+	return w->nheld > 0 && bsearch(&block, w->held, w->nheld, sizeof block, by_address) != NULL;
+}
+
 static bool walk_heaps(struct walk *w)
 {
 	struct list_walk l = {0};

@@ -181,6 +181,8 @@ struct list_walk {
 bool list_next(struct list_walk *l, uint64_t node);
 
 void walk_mark(struct walk *w, uint64_t start, uint64_t bytes);
+/* Whether a heap has the starter block at that address at hand; when all heaps were walked. */
+bool walk_holds(const struct walk *w, uint64_t block);
 /* chunks.c: all chunks and what lies in them. */
 bool walk_chunks(struct walk *w);
 /* metadata.c: the page map and what the allocator keeps for itself.  Before the others. */
